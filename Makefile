@@ -1,0 +1,61 @@
+# Sluicegate. `make help` lists what can be made; each target does its own set-up.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := out
+CAPTURE ?= tests/captures/home.pcap
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# What a change of makes another installation (and compilation) necessary.
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard agent/capture/*_kernel.py agent/flows/*.py agent/flows/*.pxd)
+
+.PHONY: help setup replay test lint bench samples policy clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(VENV)/.dev  ## everything for work on Sluicegate: tests, linters, training
+
+replay: $(VENV)/.base  ## replay a capture (CAPTURE=…) under the shipped policy and write a page
+	@mkdir -p $(OUT)
+	@$(BIN)/sluice replay $(CAPTURE) --html $(OUT)/replay.html
+
+test: $(VENV)/.dev  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## packets/s beside other tools, one JSON line
+	$(BIN)/python -m tests.bench.replay
+
+samples: $(VENV)/.dev  ## make the sample captures again, byte for byte
+	$(BIN)/python -m tests.captures.make
+
+policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
+	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice
+
+clean:  ## remove what was made, the virtual environment too
+	rm -rf $(VENV) $(OUT) build dist *.egg-info
+	find agent \( -name '*.so' -o -name '*.c' -o -name '__pycache__' \) -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Sluicegate needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.cc: $(VENV)/bin/python
+	@command -v $${CC:-cc} >/dev/null || { \
+	  echo "No C compiler: from source, Sluicegate compiles its packet kernels."; \
+	  echo "Install one (Debian: apt install gcc python3-dev), or install the wheel."; exit 1; }
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.cc $(SOURCES)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.cc $(SOURCES)
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.base

@@ -1,0 +1,1 @@
+"""The on-box agent: packets in, verdicts out. Imports no torch and nothing from the lab."""

@@ -1,0 +1,193 @@
+"""The ``sluice`` command.
+
+Heavy modules are imported by the commands that need them, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from agent.errors import ConfigError, SluiceError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from agent.config import Settings
+    from agent.labels import FlowLabels
+    from agent.policy import Policy
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+stderr = Console(stderr=True)
+
+Captures = Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip")]
+OneCapture = Annotated[Path, typer.Argument(help="a pcap or pcapng file, plain or gzip")]
+Config = Annotated[Path | None, typer.Option(help="settings, as /etc/sluice/sluice.toml")]
+PolicyBundle = Annotated[Path | None, typer.Option("--policy", help="a bundle; else the default")]
+Key = Annotated[Path | None, typer.Option(help="public key that signed the bundle (32 bytes)")]
+Json = Annotated[bool, typer.Option("--json", help="the result as JSON on standard output")]
+Labels = Annotated[Path | None, typer.Option(help="label CSV; else X.labels.csv beside X.pcap")]
+
+
+@app.callback()
+def _root() -> None:
+    """A gateway defender that acts: allow, throttle, block or isolate, per flow."""
+
+
+@app.command()
+def replay(
+    captures: Captures,
+    labels: Labels = None,
+    html: Annotated[Path | None, typer.Option(help="write a self-contained page")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="a second bundle: show which verdicts it would change")
+    ] = None,
+    policy: PolicyBundle = None,
+    key: Key = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Replay captures and report what the agent would have done."""
+    from agent.replay import replay as run
+    from agent.terminal import print_comparison, print_report
+
+    settings, chosen = load_settings(config), load_policy(policy, key)
+    labelled = [(path, find_labels(path, labels, len(captures))) for path in captures]
+    with progress_bar() as bar:
+        task = bar.add_task("replaying", total=None)
+        result = run(
+            labelled, settings, chosen, lambda at, size: bar.update(task, completed=at, total=size)
+        )
+    for damage in (c.damage for c in result.captures if c.damage):
+        stderr.print(f"warning: {damage}", style="yellow", highlight=False, soft_wrap=True)
+    comparison = None
+    if compare is not None:
+        from agent.compare import compare_policies
+
+        comparison = compare_policies(captures, settings, chosen, load_policy(compare, key))
+    if html is not None:
+        from agent.page import write_page
+
+        write_page(html, result, comparison)
+    if as_json:
+        report = result.as_json()
+        if comparison is not None:
+            report["comparison"] = comparison.as_json()
+        print(json.dumps(report))
+        return
+    print_report(result)
+    if comparison is not None:
+        print_comparison(comparison)
+    if html is not None:
+        print(f"\nThe page: {html}")
+
+
+@app.command()
+def observe(
+    capture: OneCapture,
+    csv: Annotated[Path | None, typer.Option(help="write observations as CSV")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="write them as Parquet (pyarrow)")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="in the features' units, not scaled")] = False,
+    policy: PolicyBundle = None,
+    key: Key = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write the observation of every decision point, for anyone's notebook."""
+    from agent.export_observations import write_observations
+
+    if csv is None and parquet is None:
+        raise ConfigError("say where to: --csv FILE, --parquet FILE, or both")
+    result = write_observations(
+        capture, load_settings(config), load_policy(policy, key), csv, parquet, raw
+    )
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print(f"{result['rows']} observations of {result['flows']} flows")
+
+
+@app.command()
+def explain(
+    capture: OneCapture,
+    flow: Annotated[
+        str, typer.Option(help="SRC:PORT-DST:PORT/PROTO, either way round, as reports print it")
+    ],
+    policy: PolicyBundle = None,
+    key: Key = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Tell step by step what the agent saw of a flow, thought of it, and was allowed to do."""
+    from agent.explain import explain_flow
+    from agent.terminal import print_explanation
+
+    explanation = explain_flow(capture, flow, load_settings(config), load_policy(policy, key))
+    if as_json:
+        print(json.dumps(explanation.as_json()))
+    else:
+        print_explanation(explanation)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """The settings of a file, or the defaults."""
+    from agent.config import Settings
+
+    return Settings() if path is None else Settings.load(path)
+
+
+def load_policy(path: Path | None, key: Path | None) -> Policy:
+    """A bundle's policy, verified against ``key``, or the default one."""
+    from agent.bundle import Bundle
+    from agent.policy import Policy
+
+    if path is None:
+        return Policy(Bundle.default())
+    key = key or path.with_suffix(".pub")
+    try:
+        trusted = key.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{key}: the bundle's public key cannot be read ({error.strerror}); pass --key FILE"
+        ) from error
+    return Policy(Bundle.load(path, (trusted,)))
+
+
+def find_labels(capture: Path, given: Path | None, captures: int) -> FlowLabels | None:
+    """The labels to use for a capture: those given, else those beside it, else none."""
+    from agent.labels import FlowLabels, label_path
+
+    if given is not None and captures > 1:
+        raise ConfigError("--labels goes with one capture; put X.labels.csv beside each X.pcap")
+    path = given or label_path(capture)
+    return FlowLabels.read(path) if path else None
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, where that is a terminal."""
+    from rich.progress import Progress
+
+    return Progress(console=stderr, disable=not stderr.is_terminal, transient=True)
+
+
+def main() -> None:
+    """Run the command; named errors become one line and exit code 1."""
+    # A policy is small: threads of the linear algebra library would only spin and take memory.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        app()
+    except SluiceError as error:
+        stderr.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        stderr.print("interrupted", style="red")
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

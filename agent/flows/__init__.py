@@ -1,0 +1,1 @@
+"""State that follows flows and hosts, bounded in memory."""

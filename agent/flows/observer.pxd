@@ -1,0 +1,23 @@
+cimport cython
+from agent.flows.hosts cimport HostTable
+from agent.flows.pairs cimport PairTable
+from agent.flows.records cimport Flow, i64, u8, u32
+
+@cython.final
+cdef class Observer:
+    cdef Flow[::1] flows
+    cdef HostTable hosts
+    cdef PairTable pairs
+    cdef u8[::1] service_of_port
+    cdef u8[::1] transforms
+    cdef double[::1] raw
+    cdef float[:, ::1] out
+    cdef double scale
+    cdef int features
+
+    cdef void write(self, int flow, i64 now, Py_ssize_t at) noexcept
+    cdef void read_flow(self, int flow, i64 now) noexcept
+    cdef void read_tcp(self, int flow) noexcept
+    cdef void read_hosts(self, int src, int dst, i64 now) noexcept
+    cdef void read_pair(self, int flow, i64 now) noexcept
+    cdef void read_response(self, int flow, int src, int dst, i64 now) noexcept

@@ -1,0 +1,551 @@
+"""FlowTable: bidirectional flows, their state and their decision points, bounded in memory.
+
+Compiled (types in ``table.pxd``). One pass over the packets follows flows, hosts, pairs and the
+rules in force, because each packet may change what the next one's observation says. Verdicts come
+back between calls of `update`, never within one, so results do not depend on how packets are cut
+into blocks. Time is the packets' time; where it runs backwards it stands still.
+
+A flow is keyed by its 5-tuple in either direction and its VLAN tags. It ends after ``idle_s``
+without a packet, after ``active_s`` in all, when a new SYN follows its FINs or RST, or when the
+table is full: then the flow idle for longest gives way, and is counted in ``evictions``.
+"""
+
+import cython
+import numpy as np
+from numpy.typing import NDArray
+
+from agent import observation
+from agent.allowlist import AllowList
+from agent.capture.packets import PacketBatch
+from agent.flows.capacity import Capacity
+from agent.flows.hosts import HostTable
+from agent.flows.index import Index
+from agent.flows.observer import Observer
+from agent.flows.pairs import PairTable
+from agent.flows.records import FLOW, POINT
+from agent.flows.rules import RuleTable
+
+TCP = cython.declare(cython.int, 6)
+FIN = cython.declare(cython.int, 0x01)
+SYN = cython.declare(cython.int, 0x02)
+RST = cython.declare(cython.int, 0x04)
+ACK = cython.declare(cython.int, 0x10)
+
+VLAN_MASK = cython.declare(cython.ulonglong, 0xFFFFFF)  # two tags of 12 bits
+# Sequence numbers are compared modulo 2^32 (RFC 9293, 3.4).
+MASK32 = cython.declare(cython.uint, 0xFFFFFFFF)
+HALF32 = cython.declare(cython.uint, 0x7FFFFFFF)
+
+REDECIDE_NS = cython.declare(cython.longlong, 5_000_000_000)
+
+# Places in records.COUNTERS that flows touch themselves.
+SHORT_ANSWERED = cython.declare(cython.int, 3)
+SHORT_IN_ESTABLISHED = cython.declare(cython.int, 7)
+LONG_ANSWERED = cython.declare(cython.int, 11)
+LONG_REFUSED = cython.declare(cython.int, 12)
+LONG_UPLOAD = cython.declare(cython.int, 13)
+
+
+class FlowTable:
+    """Follows packets; collects decision points and ended flows until they are taken.
+
+    Args:
+        capacity: the most flows, hosts, pairs and rules at one time.
+        idle_s, active_s: timeouts in seconds.
+        home: ``(n, 4)`` uint64, home networks as address and mask words.
+        allowed: flows that no verdict may touch.
+        seed: of the hashes; no result depends on it.
+        batch: the most decision points, and ended flows, of one call of `update`.
+
+    After `update`, the first ``n_points`` rows of ``points`` (`records.POINT`) and of
+    ``observations`` (float32, ``(batch, features)``) are its decision points, and the first
+    ``n_ended`` rows of ``ended`` (`records.FLOW`) the flows that ended. The next call reuses them.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        idle_s: float,
+        active_s: float,
+        home: NDArray[np.uint64],
+        allowed: AllowList,
+        seed: int,
+        batch: int = 4096,
+    ) -> None:
+        self.index = Index(capacity.flows, seed)
+        self.table = np.zeros(capacity.flows + 1, FLOW)
+        self.rows = self.table.view(np.recarray)
+        self.points = np.zeros(batch, POINT)
+        self.point_rows = self.points.view(np.recarray)
+        self.ended = np.zeros(batch, FLOW)
+        self.ended_rows = self.ended.view(np.recarray)
+        self.observations = np.zeros((batch, len(observation.FEATURES)), np.float32)
+        self.hosts = HostTable(capacity.hosts, seed, home, allowed.networks)
+        self.pairs = PairTable(capacity.pairs, seed)
+        self.rules = RuleTable(capacity.rules, seed, self.table.view(np.recarray))
+        self.observer = Observer(
+            self.table.view(np.recarray), self.hosts, self.pairs, self.observations
+        )
+        self.port_allowed = memoryview(allowed.ports)
+        self.macs_allowed = memoryview(allowed.macs)
+        self.allowed_interfaces = np.zeros(65536, np.uint8)
+        self.interface_allowed = memoryview(self.allowed_interfaces)
+        self.idle_ns = int(idle_s * 1e9)
+        self.active_ns = int(active_s * 1e9)
+        self.now_ns = 0
+        self.flows = 0
+        self.evictions = 0
+        self.n_points = 0
+        self.n_ended = 0
+
+    def bind(self, batch: PacketBatch) -> None:
+        """Take the columns that the next calls of `update` read (they may be refilled in place)."""
+        self.ts = memoryview(batch.ts)
+        self.status = memoryview(batch.status)
+        self.src_mac = memoryview(batch.src_mac)
+        self.src_hi = memoryview(batch.src_hi)
+        self.src_lo = memoryview(batch.src_lo)
+        self.dst_hi = memoryview(batch.dst_hi)
+        self.dst_lo = memoryview(batch.dst_lo)
+        self.vlan = memoryview(batch.vlan)
+        self.sport = memoryview(batch.sport)
+        self.dport = memoryview(batch.dport)
+        self.proto = memoryview(batch.proto)
+        self.tcp = memoryview(batch.flags)
+        self.interface = memoryview(batch.interface)
+        self.ip_bytes = memoryview(batch.ip_bytes)
+        self.payload = memoryview(batch.payload)
+        self.window = memoryview(batch.window)
+        self.seq = memoryview(batch.seq)
+        self.icmp = memoryview(batch.icmp)
+
+    def update(self, start: int, end: int, until_ns: int) -> int:
+        """Follow packets ``start`` to ``end`` of the bound batch.
+
+        Stops early before the first packet at or after ``until_ns``, or when a buffer is full.
+
+        Returns:
+            The first packet that was not consumed; ``end`` when all were.
+        """
+        i: cython.Py_ssize_t = start
+        stop: cython.Py_ssize_t = end
+        limit: cython.longlong = until_ns
+        points: cython.Py_ssize_t = len(self.points)
+        now: cython.longlong
+        row: cython.int
+        oldest: cython.int
+        forward: cython.bint
+        self.n_points = 0
+        self.n_ended = 0
+        while i < stop:
+            if self.status[i]:
+                i += 1
+                continue
+            now = self.ts[i]
+            if now < self.now_ns:
+                now = self.now_ns
+            if now >= limit or self.n_points == points:
+                break
+            oldest = self.index.oldest()
+            while oldest and now - self.rows[oldest].last_ns >= self.idle_ns:
+                if self.n_ended == points:
+                    return i
+                self.end(oldest)
+                oldest = self.index.oldest()
+            if self.n_ended + 2 > points:  # room for a flow that ends and one that gives way
+                break
+            self.now_ns = now
+            row = self.find_or_open(i, now)
+            forward = (
+                self.rows[row].sport == self.sport[i]
+                and self.rows[row].src_lo == self.src_lo[i]
+                and self.rows[row].src_hi == self.src_hi[i]
+            )
+            self.meet_hosts(row, i, now, forward)
+            self.count(row, i, now, forward)
+            self.enforce(row, i, now)
+            if self.is_decision_point(row, now):
+                self.emit(row, now)
+            i += 1
+        return i
+
+    def drain(self) -> int:
+        """End living flows, oldest idle first, into ``ended``; returns how many still live."""
+        self.n_points = 0
+        self.n_ended = 0
+        while self.index.size and self.n_ended < len(self.ended):
+            self.end(self.index.oldest())
+        return self.index.size
+
+    def put_in_force(
+        self,
+        kind: int,
+        hi: int,
+        lo: int,
+        proto: int,
+        port: int,
+        verdict: int,
+        since: int,
+        until: int,
+    ) -> None:
+        """Put a rule in force (see `RuleTable.enforce`), as the next packets will find it."""
+        self.rules.enforce(kind, hi, lo, proto, port, verdict, since, until)
+        host: cython.int = self.hosts.index.find(hi, lo, 0, 0, 0)
+        if host:
+            self.hosts.rows[host].rules += 1
+        else:  # a remote /64, or a host that was forgotten
+            self.rules.version += 1
+
+    def settle(self, point: object, verdict: int) -> bool:
+        """Note the verdict of a decision point (`records.POINT`) at its flow.
+
+        Where it stops the flow, what was followed since then no longer counts as passed. False
+        where the flow has ended since.
+        """
+        row: cython.int = point["row"]
+        if self.rows[row].serial != point["serial"]:
+            return False
+        if verdict > self.rows[row].worst:
+            self.rows[row].worst = verdict
+        if verdict >= 2:
+            self.rows[row].passed_packets = point["passed_packets"]
+            self.rows[row].passed_bytes = point["passed_bytes"]
+        return True
+
+    def find_or_open(self, i, now):
+        """The row of packet ``i``'s flow, which may be new."""
+        low_hi: cython.ulonglong = self.src_hi[i]
+        low_lo: cython.ulonglong = self.src_lo[i]
+        high_hi: cython.ulonglong = self.dst_hi[i]
+        high_lo: cython.ulonglong = self.dst_lo[i]
+        low_port: cython.ulonglong = self.sport[i]
+        high_port: cython.ulonglong = self.dport[i]
+        last: cython.ulonglong = self.vlan[i]
+        row: cython.int
+        if low_hi > high_hi or (
+            low_hi == high_hi and (low_lo > high_lo or (low_lo == high_lo and low_port > high_port))
+        ):
+            low_hi, high_hi = high_hi, low_hi
+            low_lo, high_lo = high_lo, low_lo
+            low_port, high_port = high_port, low_port
+        last = low_port << 48 | high_port << 32 | (last & VLAN_MASK) << 8 | self.proto[i]
+        row = self.index.find(low_hi, low_lo, high_hi, high_lo, last)
+        if row and self.is_over(row, i, now):
+            self.end(row)
+            row = 0
+        if row:
+            self.index.touch(row)
+            return row
+        if self.index.size == self.index.capacity:
+            self.evictions += 1
+            self.end(self.index.oldest())
+        row = self.index.insert(low_hi, low_lo, high_hi, high_lo, last)
+        self.begin(row, i, now)
+        return row
+
+    def is_over(self, row, i, now):
+        """Whether packet ``i`` begins another flow on the key of this one."""
+        fwd: cython.int = self.rows[row].tcp_fwd
+        bwd: cython.int = self.rows[row].tcp_bwd
+        if now - self.rows[row].first_ns >= self.active_ns:
+            return True
+        if self.proto[i] != TCP or self.tcp[i] & (SYN | ACK) != SYN:
+            return False
+        return ((fwd | bwd) & RST) != 0 or (fwd & bwd & FIN) != 0
+
+    def begin(self, row, i, now):
+        """Fill the row of a new flow; a SYN-ACK that comes first was sent by the responder."""
+        self.rows[row] = self.rows[0]
+        self.flows += 1
+        self.rows[row].serial = self.flows
+        if self.proto[i] == TCP and self.tcp[i] & (SYN | ACK) == SYN | ACK:
+            self.rows[row].src_hi = self.dst_hi[i]
+            self.rows[row].src_lo = self.dst_lo[i]
+            self.rows[row].dst_hi = self.src_hi[i]
+            self.rows[row].dst_lo = self.src_lo[i]
+            self.rows[row].sport = self.dport[i]
+            self.rows[row].dport = self.sport[i]
+        else:
+            self.rows[row].src_hi = self.src_hi[i]
+            self.rows[row].src_lo = self.src_lo[i]
+            self.rows[row].dst_hi = self.dst_hi[i]
+            self.rows[row].dst_lo = self.dst_lo[i]
+            self.rows[row].sport = self.sport[i]
+            self.rows[row].dport = self.dport[i]
+        self.rows[row].proto = self.proto[i]
+        self.rows[row].vlan = self.vlan[i]
+        self.rows[row].src_mac = self.src_mac[i]
+        self.rows[row].interface = self.interface[i]
+        self.rows[row].first_ns = now
+        self.rows[row].last_ns = now
+        self.rows[row].last_fwd_ns = now
+        self.rows[row].decided_ns = now
+        self.rows[row].window_fwd = -1
+        self.rows[row].window_bwd = -1
+
+    def is_exempt(self, row, i):
+        """Whether the allow-list names an end, the port, the interface or packet ``i``'s sender."""
+        k: cython.Py_ssize_t
+        for k in range(self.macs_allowed.shape[0]):
+            if self.macs_allowed[k] == self.src_mac[i]:
+                return True
+        return (
+            self.hosts.rows[self.rows[row].src_host].exempt
+            or self.hosts.rows[self.rows[row].dst_host].exempt
+            or self.port_allowed[self.rows[row].dport]
+            or self.interface_allowed[self.rows[row].interface]
+        ) != 0
+
+    def end(self, row):
+        """Move a flow's row to ``ended``, which has room."""
+        self.ended_rows[self.n_ended] = self.rows[row]
+        self.n_ended += 1
+        self.rows[row].serial = 0
+        self.index.remove(row)
+
+    def meet_hosts(self, row, i, now, forward):
+        """Find the hosts of packet ``i``'s two ends; count the flow there if it is new."""
+        src: cython.int = self.rows[row].src_host
+        dst: cython.int = self.rows[row].dst_host
+        is_new: cython.bint = src == 0
+        if is_new or self.hosts.rows[src].generation != self.rows[row].src_generation:
+            if forward:
+                src = self.hosts.acquire(self.src_hi[i], self.src_lo[i], now)
+            else:
+                src = self.hosts.acquire(self.dst_hi[i], self.dst_lo[i], now)
+            self.rows[row].src_host = src
+            self.rows[row].src_generation = self.hosts.rows[src].generation
+            self.rows[row].rules_seen = 0
+        self.hosts.touch(src, now)
+        if is_new or self.hosts.rows[dst].generation != self.rows[row].dst_generation:
+            if forward:
+                dst = self.hosts.acquire(self.dst_hi[i], self.dst_lo[i], now)
+            else:
+                dst = self.hosts.acquire(self.src_hi[i], self.src_lo[i], now)
+            self.rows[row].dst_host = dst
+            self.rows[row].dst_generation = self.hosts.rows[dst].generation
+            self.rows[row].rules_seen = 0
+        self.hosts.touch(dst, now)
+        if is_new:
+            self.meet_pair(row, i, now)
+
+    def meet_pair(self, row, i, now):
+        """Count a new flow at its hosts and its pair."""
+        src: cython.int = self.rows[row].src_host
+        dst: cython.int = self.rows[row].dst_host
+        pair: cython.int
+        self.hosts.roll(src, now)
+        self.hosts.roll(dst, now)
+        self.hosts.opened(
+            src,
+            dst,
+            self.rows[row].src_hi ^ self.rows[row].src_lo,
+            self.rows[row].dst_hi ^ self.rows[row].dst_lo,
+            self.rows[row].dport,
+            self.proto[i] == TCP and (self.tcp[i] & SYN) != 0,
+        )
+        pair = self.pairs.opened(
+            self.rows[row].src_hi,
+            self.rows[row].src_lo,
+            self.rows[row].dst_hi,
+            self.rows[row].dst_lo,
+            self.rows[row].dport,
+            self.rows[row].proto,
+            now,
+        )
+        self.rows[row].pair = pair
+        self.rows[row].pair_generation = self.pairs.rows[pair].generation
+
+    def count(self, row, i, now, forward):
+        """Add packet ``i`` to its flow, its pair and its hosts' upload."""
+        src: cython.int = self.rows[row].src_host
+        pair: cython.int = self.rows[row].pair
+        nth: cython.uint = self.rows[row].packets_fwd + self.rows[row].packets_bwd
+        payload: cython.int = self.payload[i]
+        gap: cython.double
+        delta: cython.double
+        self.rows[row].gap_last = now - self.rows[row].last_ns
+        self.rows[row].last_ns = now
+        self.rows[row].ip_bytes += self.ip_bytes[i]
+        if nth < 6:
+            self.rows[row].sizes[nth] = payload if forward else -payload
+        if forward:
+            if self.rows[row].packets_fwd:
+                gap = now - self.rows[row].last_fwd_ns
+                delta = gap - self.rows[row].gap_mean
+                self.rows[row].gap_mean += delta / self.rows[row].packets_fwd
+                self.rows[row].gap_m2 += delta * (gap - self.rows[row].gap_mean)
+            self.rows[row].last_fwd_ns = now
+            self.rows[row].packets_fwd += 1
+            self.rows[row].payload_fwd += payload
+            if payload:
+                self.hosts.roll(src, now)
+                self.hosts.rows[src].current[LONG_UPLOAD] += payload
+                if self.pairs.rows[pair].generation == self.rows[row].pair_generation:
+                    self.pairs.rows[pair].upload += payload
+        else:
+            self.rows[row].packets_bwd += 1
+            self.rows[row].payload_bwd += payload
+        if self.proto[i] == TCP:
+            self.count_tcp(row, i, now, forward)
+        elif not forward:
+            self.answer(row, now, False)
+        if (self.proto[i] == 1 and self.icmp[i] >> 8 == 3) or (
+            self.proto[i] == 58 and self.icmp[i] >> 8 == 1
+        ):  # destination unreachable (RFC 792, RFC 4443): the receiver was refused something
+            self.answer_unreachable(row, now, forward)
+
+    def count_tcp(self, row, i, now, forward):
+        """The handshake, resets, first windows and retransmissions of a TCP packet."""
+        flags: cython.int = self.tcp[i]
+        seq: cython.uint = self.seq[i]
+        following: cython.uint
+        expected: cython.uint
+        ahead: cython.uint
+        dst: cython.int = self.rows[row].dst_host
+        first: cython.bint
+        is_first: cython.bint
+        following = (seq + self.payload[i] + ((flags & SYN) != 0) + ((flags & FIN) != 0)) & MASK32
+        if forward:
+            expected = self.rows[row].next_seq_fwd
+            first = self.rows[row].window_fwd < 0
+            if first:
+                self.rows[row].window_fwd = self.window[i]
+            self.rows[row].tcp_fwd |= flags
+        else:
+            expected = self.rows[row].next_seq_bwd
+            first = self.rows[row].window_bwd < 0
+            if first:
+                self.rows[row].window_bwd = self.window[i]
+            self.rows[row].tcp_bwd |= flags
+        ahead = (following - expected) & MASK32
+        if first or 0 < ahead < HALF32:
+            if forward:
+                self.rows[row].next_seq_fwd = following
+            else:
+                self.rows[row].next_seq_bwd = following
+        elif following != seq:  # it carries data or a flag, but nothing that is new
+            self.rows[row].retransmissions += 1
+        if flags & (SYN | ACK) == SYN:
+            self.rows[row].syns += 1
+            self.rows[row].syn_ns = now
+        if not forward:
+            is_first = self.rows[row].syns and not self.rows[row].rtt_ns
+            if is_first and flags & (SYN | ACK) == SYN | ACK:
+                self.rows[row].rtt_ns = now - self.rows[row].syn_ns
+            self.answer(row, now, (flags & RST) != 0)
+        elif (
+            not self.rows[row].established
+            and self.rows[row].tcp_bwd & SYN
+            and flags & (SYN | ACK | RST) == ACK
+        ):
+            self.rows[row].established = 1
+            self.hosts.roll(dst, now)
+            self.hosts.rows[dst].current[SHORT_IN_ESTABLISHED] += 1
+
+    def answer(self, row, now, refused):
+        """Count the responder's first word at the initiator's host: an answer or a refusal."""
+        src: cython.int = self.rows[row].src_host
+        if self.rows[row].answered or (refused and self.rows[row].packets_bwd > 1):
+            return
+        self.hosts.roll(src, now)
+        if refused:
+            self.hosts.rows[src].current[LONG_REFUSED] += 1
+            return
+        self.rows[row].answered = 1
+        self.hosts.rows[src].current[SHORT_ANSWERED] += 1
+        self.hosts.rows[src].current[LONG_ANSWERED] += 1
+
+    def answer_unreachable(self, row, now, forward):
+        """Count an ICMP destination unreachable as a refusal at the host that receives it."""
+        receiver: cython.int = self.rows[row].dst_host if forward else self.rows[row].src_host
+        self.hosts.roll(receiver, now)
+        self.hosts.rows[receiver].current[LONG_REFUSED] += 1
+
+    def enforce(self, row, i, now):
+        """Look up the rules on the flow if they changed; let the packet pass, wait or stop."""
+        src: cython.int = self.rows[row].src_host
+        delay: cython.longlong
+        version: cython.uint
+        if not self.rows[row].exempt and self.is_exempt(row, i):
+            self.rows[row].exempt = 1
+            self.rows[row].verdict = 0
+        version = (
+            self.rules.version
+            + self.hosts.rows[src].rules
+            + self.hosts.rows[self.rows[row].dst_host].rules
+        ) & MASK32
+        if not self.rows[row].exempt and (
+            self.rows[row].rules_seen != version
+            or (self.rows[row].verdict and self.rows[row].until_ns <= now)
+        ):
+            self.rules.name(
+                row, self.hosts.rows[src].local, self.hosts.rows[self.rows[row].dst_host].local
+            )
+            self.rules.cover(row, now)
+            self.rows[row].rules_seen = version
+            self.rows[row].verdict = self.rules.verdict
+            self.rows[row].src_verdict = self.rules.src_verdict
+            self.rows[row].since_ns = self.rules.since_ns
+            self.rows[row].until_ns = self.rules.until_ns
+            if self.rules.verdict > self.rows[row].worst:
+                self.rows[row].worst = self.rules.verdict
+        if self.rows[row].verdict >= 2:
+            return
+        self.rows[row].passed_packets += 1
+        self.rows[row].passed_bytes += self.ip_bytes[i]
+        if self.rows[row].verdict == 1:
+            delay = self.hosts.throttle(src, now, self.ip_bytes[i])
+            self.rows[row].delay_ns += delay
+            self.rows[row].throttled_packets += 1
+
+    def is_decision_point(self, row, now):
+        """After packets 1, 2, 4, 8 …, then every 5 s, and when the initiator's context changed.
+
+        A flow that a rule already stops needs no decision.
+        """
+        n: cython.uint = self.rows[row].packets_fwd + self.rows[row].packets_bwd
+        src: cython.int = self.rows[row].src_host
+        if self.rows[row].verdict >= 2:
+            return False
+        return (
+            n & (n - 1) == 0
+            or now - self.rows[row].decided_ns >= REDECIDE_NS
+            or self.hosts.rows[src].context != self.rows[row].context_seen
+        )
+
+    def emit(self, row, now):
+        """Write a decision point: who, when, and the observation."""
+        at: cython.Py_ssize_t = self.n_points
+        src: cython.int = self.rows[row].src_host
+        self.rows[row].decided_ns = now
+        self.rows[row].context_seen = self.hosts.rows[src].context
+        self.rules.name(
+            row, self.hosts.rows[src].local, self.hosts.rows[self.rows[row].dst_host].local
+        )
+        self.point_rows[at].src_hi = self.rows[row].src_hi
+        self.point_rows[at].src_lo = self.rows[row].src_lo
+        self.point_rows[at].dst_hi = self.rows[row].dst_hi
+        self.point_rows[at].dst_lo = self.rows[row].dst_lo
+        self.point_rows[at].vlan = self.rows[row].vlan
+        self.point_rows[at].sport = self.rows[row].sport
+        self.point_rows[at].dport = self.rows[row].dport
+        self.point_rows[at].ts_ns = now
+        self.point_rows[at].serial = self.rows[row].serial
+        self.point_rows[at].src_mac = self.rows[row].src_mac
+        self.point_rows[at].peer_hi = self.rules.peer_hi
+        self.point_rows[at].peer_lo = self.rules.peer_lo
+        self.point_rows[at].host_hi = self.rules.host_hi
+        self.point_rows[at].host_lo = self.rules.host_lo
+        self.point_rows[at].source_hi = self.rules.source_hi
+        self.point_rows[at].source_lo = self.rules.source_lo
+        self.point_rows[at].passed_bytes = self.rows[row].passed_bytes
+        self.point_rows[at].row = row
+        self.point_rows[at].packets = self.rows[row].packets_fwd + self.rows[row].packets_bwd
+        self.point_rows[at].passed_packets = self.rows[row].passed_packets
+        self.point_rows[at].interface = self.rows[row].interface
+        self.point_rows[at].proto = self.rows[row].proto
+        self.point_rows[at].in_force = self.rows[row].verdict
+        self.point_rows[at].exempt = self.rows[row].exempt
+        self.observer.write(row, now, at)
+        self.n_points += 1

@@ -1,0 +1,1 @@
+"""The lab: teachers, playgrounds and training. Imports torch; may import ``agent``."""

@@ -1,0 +1,1 @@
+"""The gateway playground: recorded traffic to learn from."""

@@ -1,0 +1,83 @@
+"""From a torch policy to a signed bundle, as `agent.bundle` loads it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
+from torch import nn
+
+from agent.bundle import MODEL_CARD, POLICY_ONNX, Bundle, write_bundle
+from agent.decision import VERDICTS
+from agent.observation import FEATURES, NAMES, SCHEMA_HASH
+
+
+def to_onnx(model: nn.Module) -> bytes:
+    """The policy contract: ``obs`` float32 ``[batch, F]`` to ``logits`` float32 ``[batch, 4]``."""
+    buffer = io.BytesIO()
+    # The TorchScript exporter: the other one leaves shape notes that the quantiser chokes on.
+    torch.onnx.export(
+        model.eval(),
+        (torch.zeros(1, len(FEATURES)),),
+        buffer,  # type: ignore[arg-type]  # files are taken too, whatever the stub says
+        input_names=["obs"],
+        output_names=["logits"],
+        dynamic_axes={"obs": {0: "batch"}, "logits": {0: "batch"}},
+        opset_version=17,
+        dynamo=False,
+    )
+    return buffer.getvalue()
+
+
+def bundle(
+    path: Path,
+    model: nn.Module,
+    *,
+    name: str,
+    kind: str,
+    description: str,
+    baseline: NDArray[np.float32],
+    provenance: Mapping[str, object],
+    model_card: str,
+) -> Bundle:
+    """Write ``path`` and its public key ``path.with_suffix('.pub')``.
+
+    The key is made for this bundle and thrown away: whoever installs the bundle trusts the place
+    that the public key came from, here the package itself.
+    """
+    key = Ed25519PrivateKey.generate()
+    made = write_bundle(
+        path,
+        {
+            "name": name,
+            "kind": kind,
+            "description": description,
+            "schema_hash": SCHEMA_HASH,
+            "verdicts": VERDICTS,
+            "features": NAMES,
+            "baseline": [float(x) for x in baseline],
+            "provenance": dict(provenance),
+        },
+        {POLICY_ONNX: to_onnx(model), MODEL_CARD: model_card.encode()},
+        key.private_bytes_raw(),
+    )
+    path.with_suffix(".pub").write_bytes(key.public_key().public_bytes_raw())
+    return made
+
+
+def commit() -> str:
+    """The commit that this checkout is at, with ``+`` for uncommitted changes; else ``unknown``."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return described.stdout.strip()
