@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +18,6 @@ from rich.console import Console
 from agent.errors import ConfigError, SluiceError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from agent.config import Settings
     from agent.labels import FlowLabels
     from agent.policy import Policy
@@ -55,25 +55,25 @@ def replay(
     """Replay captures and report what the agent would have done."""
     from agent.replay import replay as run
     from agent.terminal import print_comparison, print_report
+    from agent.words import printable
 
     settings, chosen = load_settings(config), load_policy(policy, key)
+    other = None if compare is None else load_policy(compare, key)
     labelled = [(path, find_labels(path, labels, len(captures))) for path in captures]
-    with progress_bar() as bar:
-        task = bar.add_task("replaying", total=None)
-        result = run(
-            labelled, settings, chosen, lambda at, size: bar.update(task, completed=at, total=size)
-        )
-    for damage in (c.damage for c in result.captures if c.damage):
-        stderr.print(f"warning: {damage}", style="yellow", highlight=False, soft_wrap=True)
+    with progress("replaying") as advance:
+        result = run(labelled, settings, chosen, advance)
+    for capture in result.captures:
+        warn(capture.damage)
     comparison = None
-    if compare is not None:
+    if other is not None:
         from agent.compare import compare_policies
 
-        comparison = compare_policies(captures, settings, chosen, load_policy(compare, key))
+        with progress("comparing") as advance:
+            comparison = compare_policies(captures, settings, chosen, other, advance)
     if html is not None:
         from agent.page import write_page
 
-        write_page(html, result, comparison)
+        write_page(html, result, settings, comparison)
     if as_json:
         report = result.as_json()
         if comparison is not None:
@@ -84,7 +84,7 @@ def replay(
     if comparison is not None:
         print_comparison(comparison)
     if html is not None:
-        print(f"\nThe page: {html}")
+        print(f"\npage: {printable(html)}")
 
 
 @app.command()
@@ -98,18 +98,23 @@ def observe(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Write the observation of every decision point, for anyone's notebook."""
+    """Write the observation of every decision point, for anyone's notebook.
+
+    The policy is in charge while they are taken: an observation tells what rules are in force, and
+    a stopped flow has no further ones.
+    """
     from agent.export_observations import write_observations
 
     if csv is None and parquet is None:
-        raise ConfigError("say where to: --csv FILE, --parquet FILE, or both")
-    result = write_observations(
-        capture, load_settings(config), load_policy(policy, key), csv, parquet, raw
-    )
+        raise typer.BadParameter("say where to: --csv FILE, --parquet FILE, or both")
+    settings, chosen = load_settings(config), load_policy(policy, key)
+    with progress("observing") as advance:
+        result = write_observations(capture, settings, chosen, csv, parquet, raw, advance)
+    warn(result.damage)
     if as_json:
-        print(json.dumps(result))
+        print(json.dumps(result.as_json()))
     else:
-        print(f"{result['rows']} observations of {result['flows']} flows")
+        print(f"{result.rows:,} observations of {result.flows:,} flows")
 
 
 @app.command()
@@ -127,7 +132,10 @@ def explain(
     from agent.explain import explain_flow
     from agent.terminal import print_explanation
 
-    explanation = explain_flow(capture, flow, load_settings(config), load_policy(policy, key))
+    settings, chosen = load_settings(config), load_policy(policy, key)
+    with progress("explaining") as advance:
+        explanation = explain_flow(capture, flow, settings, chosen, advance)
+    warn(explanation.damage)
     if as_json:
         print(json.dumps(explanation.as_json()))
     else:
@@ -168,11 +176,27 @@ def find_labels(capture: Path, given: Path | None, captures: int) -> FlowLabels 
     return FlowLabels.read(path) if path else None
 
 
-def progress_bar() -> Progress:
-    """A bar on standard error, where that is a terminal."""
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, where that is a terminal; takes bytes done and bytes in all."""
     from rich.progress import Progress
 
-    return Progress(console=stderr, disable=not stderr.is_terminal, transient=True)
+    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, size: bar.update(task, completed=done, total=size or None)
+
+
+def warn(damage: str | None) -> None:
+    """Say on standard error where a capture could not be read on."""
+    if damage:
+        complain(f"warning: {damage}", "yellow")
+
+
+def complain(line: str, style: str) -> None:
+    """One line on standard error, whatever file names are in it."""
+    from agent.words import printable
+
+    stderr.print(printable(line), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -182,10 +206,10 @@ def main() -> None:
     try:
         app()
     except SluiceError as error:
-        stderr.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        complain(f"error: {error}", "red")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        stderr.print("interrupted", style="red")
+        complain("interrupted", "red")
         raise SystemExit(130) from None
 
 

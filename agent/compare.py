@@ -7,7 +7,7 @@ second is only asked. What it would have seen had it been in charge is another r
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Comparison:
         return int(self.points.sum() - np.trace(self.points))
 
     def as_json(self) -> dict[str, object]:
-        """As ``--json`` prints it; ``verdicts[A][B]`` counts A by the first where B by the second."""
+        """As ``--json`` prints it; in ``verdicts`` the first policy's are outside."""
         return {
             "first": _policy_json(self.first),
             "second": _policy_json(self.second),
@@ -96,11 +96,11 @@ class Comparison:
 
 
 def compare_policies(
-    captures: Iterable[Path],
+    captures: Sequence[Path],
     settings: Settings,
     first: Policy,
     second: Policy,
-    progress: Callable[[Path, int], None] = lambda path, done: None,
+    progress: Callable[[int, int], None] = lambda done, size: None,
 ) -> Comparison:
     """Replay captures once under ``first`` and ask ``second`` on the same observations.
 
@@ -111,11 +111,16 @@ def compare_policies(
     """
     comparison = Comparison(first, second)
     largest = _Largest()
-    for path in captures:
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in captures]
+    for i, path in enumerate(captures):
+
+        def advance(done: int, before: int = sum(sizes[:i])) -> None:
+            progress(before + done, sum(sizes))
+
         engine = Engine(settings, first, Recorder())
         living = _Living(path, comparison, largest)
         with open_capture(path) as reader:
-            for decisions in steps(reader, engine, lambda done, path=path: progress(path, done)):
+            for decisions in steps(reader, engine, advance):
                 living.add(decisions)
                 living.end(engine.table.ended[: engine.table.n_ended])
         comparison.flows += engine.table.flows

@@ -99,7 +99,7 @@ class Engine:
     def _turn(self, now_ns: int) -> None:
         """End the tick: put what was decided in force, as seen from the next one."""
         for point, rule in self._pending:
-            self.table.put_in_force(*rule.key, rule.verdict, rule.since_ns, rule.until_ns)
+            self.table.put_in_force(rule.key, rule.verdict, rule.since_ns, rule.until_ns)
             self.table.settle(point, rule.verdict)
             self.table.hosts.alert(
                 int(point["src_hi"]), int(point["src_lo"]), float(rule.verdict), self.table.now_ns

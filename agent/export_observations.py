@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +26,28 @@ from agent.policy import Policy
 from agent.replay import steps
 
 _NS = 1_000_000_000
+_ROW_GROUP = 16_384
 KEYS: Final = ("time", "src", "sport", "dst", "dport", "proto", "vlan", "flow", "packets")
 _address = lru_cache(maxsize=4096)(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written; ``damage`` says where the capture could not be read on."""
+
+    rows: int
+    flows: int
+    files: list[Path]
+    damage: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """As ``--json`` prints it."""
+        return {
+            "rows": self.rows,
+            "flows": self.flows,
+            "files": [str(path) for path in self.files],
+            "damaged": [self.damage] if self.damage else [],
+        }
 
 
 class Sink(Protocol):
@@ -43,8 +64,8 @@ def write_observations(
     csv: Path | None,
     parquet: Path | None,
     raw: bool,
-    progress: Callable[[int], None] = lambda done: None,
-) -> dict[str, object]:
+    progress: Callable[[int, int], None] = lambda done, size: None,
+) -> Written:
     """Write the observation of every decision point of a capture, in bounded memory.
 
     The policy is in charge, since observations tell what rules are in force and a stopped flow has
@@ -53,9 +74,6 @@ def write_observations(
 
     Args:
         raw: features in their units instead of scaled as the policy sees them.
-
-    Returns:
-        ``rows``, ``flows``, the ``files`` written, and the capture's ``damage`` or None.
 
     Raises:
         CaptureError: the capture cannot be opened, or is none.
@@ -74,16 +92,12 @@ def write_observations(
         if parquet is not None:
             file = stack.enter_context(open_output(parquet, [capture]))
             sinks.append(stack.enter_context(closing(_ParquetSink(file))))
-        for decisions in steps(reader, engine, progress):
+        for decisions in steps(reader, engine, lambda done: progress(done, reader.size)):
             rows += len(decisions.points)
             for sink in sinks if len(decisions.points) else ():
                 sink.write(decisions.points, _values(decisions, raw))
-    return {
-        "rows": rows,
-        "flows": engine.table.flows,
-        "files": [str(path) for path in (csv, parquet) if path is not None],
-        "damage": str(reader.damage) if reader.damage else None,
-    }
+    files = [path for path in (csv, parquet) if path is not None]
+    return Written(rows, engine.table.flows, files, str(reader.damage) if reader.damage else None)
 
 
 def _values(decisions: Decisions, raw: bool) -> NDArray[np.float32]:
@@ -120,11 +134,9 @@ class _CsvSink:
 class _ParquetSink:
     """Row groups of a good size, as steps have only a few rows each."""
 
-    _ROWS = 16_384
-
     def __init__(self, file: BinaryIO) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         types = {"src": pa.string(), "dst": pa.string(), "flow": pa.uint64(), "proto": pa.uint8()}
         types |= {"sport": pa.uint16(), "dport": pa.uint16()}
@@ -134,11 +146,13 @@ class _ParquetSink:
         self._writer = pq.ParquetWriter(file, self._schema)
         self._table = pa.table
         self._waiting: list[tuple[NDArray[np.void], NDArray[np.float32]]] = []
+        self._rows = 0
 
     def write(self, points: NDArray[np.void], values: NDArray[np.float32]) -> None:
         """Append rows."""
         self._waiting.append((points.copy(), values.copy()))
-        if sum(len(waiting) for waiting, _ in self._waiting) >= self._ROWS:
+        self._rows += len(points)
+        if self._rows >= _ROW_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -151,6 +165,7 @@ class _ParquetSink:
         points = np.concatenate([waiting for waiting, _ in self._waiting])
         values = np.concatenate([waiting for _, waiting in self._waiting])
         self._waiting.clear()
+        self._rows = 0
         columns = [points["ts_ns"], *_key_columns(points), *values.T]
         self._writer.write_table(self._table(columns, schema=self._schema))
 

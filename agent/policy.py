@@ -39,8 +39,7 @@ class Policy:
             self._session = ort.InferenceSession(
                 bundle.onnx, _session_options(), providers=["CPUExecutionProvider"]
             )
-        # onnxruntime's errors share no base but these two.
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # onnxruntime's own errors share no narrower base
             raise BundleError(f"{bundle.path}: policy.onnx does not load: {error}") from error
         shapes = [
             [(io.name, io.shape[1:], io.type) for io in side]

@@ -23,6 +23,9 @@ from agent.policy import Policy
 from agent.tally import Family, Tally, total
 
 
+TABLES = ("flows", "hosts", "pairs", "rules")
+
+
 @dataclass(slots=True)
 class CaptureResult:
     """One capture's replay."""
@@ -63,9 +66,7 @@ class Replay:
             "damaged": [c.damage for c in self.captures if c.damage],
             "flows": sum(c.flows for c in self.captures),
             "hosts": sum(c.hosts for c in self.captures),
-            "evictions": {
-                table: evictions[table] for table in ("flows", "hosts", "pairs", "rules")
-            },
+            "evictions": {table: evictions[table] for table in TABLES},
             "decision_points": sum(c.tally.points for c in self.captures),
             "verdicts": _by_name([c.tally.applied for c in self.captures]),
             "proposed": _by_name([c.tally.proposed for c in self.captures]),

@@ -137,6 +137,21 @@ def seconds_text(seconds: float) -> str:
     return f"{value:.0f} {unit}" if value >= 10 or value == int(value) else f"{value:.1f} {unit}"
 
 
+def value_text(value: float, unit: str) -> str:
+    """A feature's value in its unit (`agent.observation`): ``yes``, ``82%``, ``3 hosts``."""
+    if unit == "flag":
+        # A baseline is a mean: how often the flag is set.
+        return "no" if value == 0 else "yes" if value == 1 else f"{value:.0%}"
+    if unit == "share":
+        return f"{value:.0%}"
+    if unit in {"s", "ms"}:
+        return seconds_text(value / (1e3 if unit == "ms" else 1))
+    if unit == "bytes":
+        return bytes_text(value) if value >= 0 else f"-{bytes_text(-value)}"
+    text = f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}".removesuffix(".0")
+    return f"{text} {unit}"
+
+
 def moment_text(time_ns: int, pattern: str = "%Y-%m-%d %H:%M:%S.%f") -> str:
     """A packet's time, ns since 1970, in UTC; ``%f`` at the pattern's end gives milliseconds."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_ns // 1000)

@@ -104,6 +104,20 @@ def collect(
     )
 
 
+def recombine(observations: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """Flows of some observations in the contexts of others: ``(n, F)`` to ``(n, F)``.
+
+    Features of one source stay together. The playbook can be asked about any state, so the network
+    need not be limited to the combinations that a few captures happen to hold.
+    """
+    mixed = observations.copy()
+    sources = [feature.source for feature in FEATURES]
+    for source in set(sources) - {"flow"}:
+        columns = [k for k, s in enumerate(sources) if s == source]
+        mixed[:, columns] = observations[generator.permutation(len(observations))][:, columns]
+    return mixed
+
+
 def mlp(hidden: Sequence[int]) -> nn.Sequential:
     """Observations to logits, ``(n, F)`` to ``(n, 4)``, ReLU between."""
     widths = [len(FEATURES), *hidden]
@@ -122,9 +136,14 @@ def imitate(
     learning_rate: float = 2e-3,
     progress: Callable[[int], None] = lambda epoch: None,
 ) -> nn.Sequential:
-    """Fit an MLP to the playbook's distributions by cross-entropy (Adam, cosine schedule)."""
+    """Fit an MLP to the playbook's distributions by cross-entropy (Adam, cosine schedule).
+
+    As many recombined observations as real ones are added, see `recombine`.
+    """
     torch.manual_seed(seed)
     model = mlp(hidden)
+    generator = np.random.default_rng(seed)
+    observations = np.concatenate([observations, recombine(observations, generator)])
     x = torch.from_numpy(observations)
     y = torch.from_numpy(advice_on(observations))
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)

@@ -55,6 +55,7 @@ class Damage:
     reason: str
 
     def __str__(self) -> str:
+        """The warning."""
         return f"{self.path}: byte {self.offset}: {self.reason}"
 
 
@@ -102,6 +103,7 @@ class CaptureReader:
         self.interfaces = self._format.interfaces if self._format else []
 
     def __enter__(self) -> Self:
+        """The reader."""
         return self
 
     def __exit__(
@@ -110,6 +112,7 @@ class CaptureReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close the file."""
         self.close()
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agent.capture.gunzip import GZIP_MAGIC
 from agent.capture.records_kernel import MAX_BLOCK_BYTES, MAX_INTERFACES, RecordWalker, Stop
-from agent.capture.windows import GZIP_MAGIC
 
 ByteOrder = Literal["little", "big"]
 

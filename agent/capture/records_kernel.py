@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped, valid-type, untyped-decorator, no-any-return"
-# ruff: noqa: PLR0911 (C functions: neither returns nor arguments cost)
+
 """Find the packet records of a capture file: where each one lies, how long it is, when it came.
 
 Layouts after the IETF drafts draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng (OPSAWG). Compiled

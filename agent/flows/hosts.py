@@ -114,7 +114,8 @@ class HostTable:
 
     def mark(self, row, word, value):
         """Set a value's bit in the bitmap that begins at ``word``; True where it was not set."""
-        bit: cython.ulonglong = (((value ^ (value >> 32)) * 40503) >> 12) & 255  # Knuth 6.4
+        wide: cython.ulonglong = cython.cast(cython.ulonglong, value)
+        bit: cython.ulonglong = (((wide ^ (wide >> 32)) * 40503) >> 12) & 255  # Knuth 6.4
         shift: cython.ulonglong
         word = word + (bit >> 6)
         shift = bit & 63

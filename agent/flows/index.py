@@ -9,6 +9,14 @@ import cython
 import numpy as np
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def word(value: cython.ulonglong) -> cython.ulonglong:
+    """A 64-bit word as it is; uncompiled, a Python integer, which numpy's cannot overflow."""
+    return cython.cast(cython.ulonglong, value)
+
+
 class Index:
     """Rows 1 to ``capacity``; what a row holds is the caller's affair."""
 
@@ -31,11 +39,11 @@ class Index:
     def bucket(self, a, b, c, d, e):
         """The chain of a key: multiply and shift, word by word."""
         h: cython.ulonglong = self.seed
-        h = ((h ^ a) * self.factor) & self.mask
-        h = ((h ^ (h >> 29) ^ b) * self.factor) & self.mask
-        h = ((h ^ (h >> 29) ^ c) * self.factor) & self.mask
-        h = ((h ^ (h >> 29) ^ d) * self.factor) & self.mask
-        h = ((h ^ (h >> 29) ^ e) * self.factor) & self.mask
+        h = ((h ^ word(a)) * self.factor) & self.mask
+        h = ((h ^ (h >> 29) ^ word(b)) * self.factor) & self.mask
+        h = ((h ^ (h >> 29) ^ word(c)) * self.factor) & self.mask
+        h = ((h ^ (h >> 29) ^ word(d)) * self.factor) & self.mask
+        h = ((h ^ (h >> 29) ^ word(e)) * self.factor) & self.mask
         return (h ^ (h >> 32)) & self.bucket_mask
 
     def find(self, a, b, c, d, e):

@@ -23,11 +23,13 @@ class PairTable:
 
     def opened(self, src_hi, src_lo, dst_hi, dst_lo, port, proto, now):
         """Count a new flow of a pair; returns its row."""
-        last: cython.ulonglong = port << 8 | proto
-        row: cython.int = self.index.find(src_hi, src_lo, dst_hi, dst_lo, last)
+        last: cython.ulonglong = cython.cast(cython.ulonglong, port) << 8
+        row: cython.int
         generation: cython.uint
         gap: cython.double
         delta: cython.double
+        last |= cython.cast(cython.ulonglong, proto)
+        row = self.index.find(src_hi, src_lo, dst_hi, dst_lo, last)
         if not row:
             if self.index.size == self.index.capacity:
                 self.index.remove(self.index.oldest())

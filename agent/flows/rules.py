@@ -66,10 +66,12 @@ class RuleTable:
         service: cython.ulonglong
         self.verdict = 0
         self.src_verdict = 0
+        self.since_ns = 0
+        self.until_ns = 0
         if self.index.size == 0:
             return
         service = cython.cast(cython.ulonglong, self.flows[flow].dport) << 8
-        service |= self.flows[flow].proto
+        service |= cython.cast(cython.ulonglong, self.flows[flow].proto)
         self.consider(self.source_hi, self.source_lo, THROTTLE_SOURCE, 0, now)
         self.consider(self.source_hi, self.source_lo, BLOCK_PEER, 0, now)
         self.consider(self.source_hi, self.source_lo, ISOLATE_HOST, 0, now)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from agent import observation
 from agent.allowlist import AllowList
 from agent.capture.packets import PacketBatch
+from agent.decision import RuleKey
 from agent.flows.capacity import Capacity
 from agent.flows.hosts import HostTable
 from agent.flows.index import Index
@@ -177,18 +178,9 @@ class FlowTable:
             self.end(self.index.oldest())
         return self.index.size
 
-    def put_in_force(
-        self,
-        kind: int,
-        hi: int,
-        lo: int,
-        proto: int,
-        port: int,
-        verdict: int,
-        since: int,
-        until: int,
-    ) -> None:
-        """Put a rule in force (see `RuleTable.enforce`), as the next packets will find it."""
+    def put_in_force(self, key: RuleKey, verdict: int, since: int, until: int) -> None:
+        """Put a rule in force from ``since`` to ``until`` (ns); the next packets will find it."""
+        kind, hi, lo, proto, port = key
         self.rules.enforce(kind, hi, lo, proto, port, verdict, since, until)
         host: cython.int = self.hosts.index.find(hi, lo, 0, 0, 0)
         if host:
@@ -407,13 +399,13 @@ class FlowTable:
         is_first: cython.bint
         following = (seq + self.payload[i] + ((flags & SYN) != 0) + ((flags & FIN) != 0)) & MASK32
         if forward:
-            expected = self.rows[row].next_seq_fwd
+            expected = cython.cast(cython.uint, self.rows[row].next_seq_fwd)
             first = self.rows[row].window_fwd < 0
             if first:
                 self.rows[row].window_fwd = self.window[i]
             self.rows[row].tcp_fwd |= flags
         else:
-            expected = self.rows[row].next_seq_bwd
+            expected = cython.cast(cython.uint, self.rows[row].next_seq_bwd)
             first = self.rows[row].window_bwd < 0
             if first:
                 self.rows[row].window_bwd = self.window[i]

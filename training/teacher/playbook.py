@@ -3,6 +3,9 @@
 A rule looks at the facts of an observation (`agent.observation`, in its units) and says how much it
 applies, 0 to 1, and what it then advises. Rules are taken from the weakest to the strongest: each
 moves the advice so far towards its own by as much as it applies, starting from "allow".
+
+A local host that misbehaves as a host (it scans, it spreads) is isolated; blocking the peers that
+it tries would block them for everybody.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ def _beacon(f: Facts) -> Array:
 def _exfiltration(f: Facts) -> Array:
     lopsided = ramp(f["payload_fwd"] / (f["payload_bwd"] + 1e3), 3, 15)
     return (
-        ramp(f["payload_fwd"], 1e5, 1e6) * lopsided * ramp(f["duration"], 2e4, 1.2e5)
+        ramp(f["payload_fwd"], 5e4, 3e5) * lopsided * ramp(f["duration"], 3e4, 1.8e5)
         * (1 - ramp(f["pair_age"], 1e4, 4e4)) * (f["initiator_local"] > 0)
         * (f["responder_local"] == 0) * (f["responder_group"] == 0)
     )  # fmt: skip
@@ -120,7 +123,7 @@ PLAYBOOK: tuple[PlaybookRule, ...] = (
     PlaybookRule(
         "unanswered connections",
         "A host that mostly gets no answer is misconfigured or looking for something: slow it.",
-        _unanswered_connections, (0.4, 0.6, 0.0, 0.0), (0.3, 0.5, 0.2, 0.0),
+        _unanswered_connections, (0.3, 0.7, 0.0, 0.0), (0.3, 0.5, 0.2, 0.0),
     ),
     PlaybookRule(
         "beacon",
@@ -132,7 +135,7 @@ PLAYBOOK: tuple[PlaybookRule, ...] = (
         "bulk upload to a new peer",
         "Data that leaves for a remote host not used before, with little coming back, may be a"
         " theft; slowing it buys time to ask.",
-        _exfiltration, (0.15, 0.7, 0.15, 0.0), (0.5, 0.5, 0.0, 0.0),
+        _exfiltration, (0.15, 0.75, 0.1, 0.0), (0.5, 0.5, 0.0, 0.0),
     ),
     PlaybookRule(
         "flood",
@@ -153,28 +156,28 @@ PLAYBOOK: tuple[PlaybookRule, ...] = (
     PlaybookRule(
         "slow scan",
         "Dozens of hosts or ports in ten minutes, most without an answer: a patient scan.",
-        _slow_scan, (0.1, 0.3, 0.55, 0.05), (0.05, 0.15, 0.8, 0.0),
+        _slow_scan, (0.1, 0.4, 0.0, 0.5), (0.05, 0.15, 0.8, 0.0),
     ),
     PlaybookRule(
         "host sweep",
         "Dozens of hosts in ten seconds, most without an answer: a sweep.",
-        _host_sweep, (0.05, 0.1, 0.6, 0.25), (0.05, 0.05, 0.9, 0.0),
+        _host_sweep, (0.03, 0.15, 0.02, 0.8), (0.05, 0.05, 0.9, 0.0),
     ),
     PlaybookRule(
         "port scan",
         "Dozens of ports in ten seconds, most closed or silent: a scan.",
-        _port_scan, (0.05, 0.1, 0.6, 0.25), (0.05, 0.05, 0.9, 0.0),
+        _port_scan, (0.03, 0.15, 0.02, 0.8), (0.05, 0.05, 0.9, 0.0),
     ),
     PlaybookRule(
         "worm",
         "A host that tries login or file services on many hosts spreads something: cut it off"
         " before it succeeds.",
-        _worm, (0.02, 0.05, 0.13, 0.8), (0.02, 0.05, 0.93, 0.0),
+        _worm, (0.02, 0.05, 0.03, 0.9), (0.02, 0.05, 0.93, 0.0),
     ),
     PlaybookRule(
         "known offender",
         "A host with a history of alerts that goes on failing is not an accident any more.",
-        _known_offender, (0.05, 0.1, 0.5, 0.35), (0.03, 0.07, 0.9, 0.0),
+        _known_offender, (0.05, 0.25, 0.0, 0.7), (0.03, 0.07, 0.9, 0.0),
     ),
 )  # fmt: skip
 

@@ -132,6 +132,14 @@ def test_a_wrong_gzip_checksum_comes_after_the_packets(write):
     assert "incorrect data check" in reader.damage.reason
 
 
+@pytest.mark.parametrize("block_bytes", [1, 100, 1 << 20])
+def test_junk_behind_a_gzip_stream(write, block_bytes):
+    content = h.pcap([h.FRAME] * 5)
+    reader, _ = h.read_all(write(gzip.compress(content) + b"junk"), block_bytes=block_bytes)
+    assert (reader.packets, reader.damage.offset) == (5, len(content))
+    assert reader.damage.reason == "something else follows the gzip stream"
+
+
 def test_damage_is_a_line(write):
     reader, _ = h.read_all(write(h.pcap([h.FRAME])[:-1]))
     assert str(reader.damage).endswith("capture: byte 24: the file ends inside a record")

@@ -112,11 +112,13 @@ def test_pcapng_clocks(write, resolution, origin_s, ticks, ns):
 
 @pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("padding", [b"", bytes(100)])
-def test_gzip_is_known_by_its_magic(write, members, padding):
+@pytest.mark.parametrize("block_bytes", [1, 7, 100, 1 << 20])
+def test_gzip_is_known_by_its_magic(write, members, padding, block_bytes):
     content = h.pcapng([h.FRAME] * 10)
     cut = len(content) // members
     parts = [content[:cut], content[cut:]] if members == 2 else [content]
-    reader, columns = h.read_all(write(b"".join(map(gzip.compress, parts)) + padding))
+    path = write(b"".join(map(gzip.compress, parts)) + padding)
+    reader, columns = h.read_all(path, block_bytes=block_bytes)
     assert columns["ts"].tolist() == [s * SECOND for s in range(10)]
     assert reader.damage is None
 

@@ -1,0 +1,109 @@
+"""The gateway playbook, rule by rule, and the network that imitates it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agent.bundle import Bundle
+from agent.decision import VERDICTS, Verdict
+from agent.observation import FEATURES, NAMES
+from agent.policy import Policy
+from training.gateway.state import state_of
+from training.imitate import advice_on, imitate, observe, score
+from training.playbook_bundle import find_captures
+from training.teacher.playbook import PLAYBOOK, PlaybookTeacher, advise, ramp
+
+
+def facts(**values: float) -> dict[str, np.ndarray[Any, Any]]:
+    """An answered outbound TCP flow, but for ``values``."""
+    usual = {"tcp": 1.0, "initiator_local": 1.0, "answered": 1.0, "established": 1.0}
+    usual |= {"packets_fwd": 5.0, "packets_bwd": 5.0, "src_flows_long": 3.0, "pair_flows": 1.0}
+    return {name: np.array([(usual | values).get(name, 0.0)]) for name in NAMES}
+
+
+SCAN = {"answered": 0, "established": 0, "src_flows_short": 60, "src_flows_long": 60}
+SCAN |= {"src_unanswered_short": 1, "src_unanswered_long": 1}
+CASES = {
+    "quiet": ({}, Verdict.ALLOW),
+    "local port scan": (SCAN | {"src_ports_short": 60, "src_ports_long": 60}, Verdict.ISOLATE),
+    "remote port scan": (
+        SCAN | {"src_ports_short": 60, "src_ports_long": 60, "initiator_local": 0}, Verdict.BLOCK,
+    ),
+    "remote host sweep": (
+        SCAN | {"src_peers_short": 60, "src_peers_long": 60, "initiator_local": 0}, Verdict.BLOCK,
+    ),
+    "worm": (SCAN | {"src_peers_long": 40, "service_file": 1}, Verdict.ISOLATE),
+    "syn flood": (
+        {"established": 0, "dst_half_open_short": 300, "dst_flows_short": 310,
+         "initiator_local": 0}, Verdict.BLOCK,
+    ),
+    "brute force": (
+        {"service_login": 1, "pair_flows": 30, "pair_age": 100, "pair_upload": 6e4,
+         "initiator_local": 0}, Verdict.BLOCK,
+    ),
+    "beacon": (
+        {"pair_flows": 20, "pair_gap_regularity": 0.95, "pair_gap_mean": 30}, Verdict.THROTTLE,
+    ),
+    "slow upload to a new peer": (
+        {"payload_fwd": 2e6, "payload_bwd": 2e4, "duration": 6e5, "pair_age": 600},
+        Verdict.THROTTLE,
+    ),
+    "backup to a known local server": (
+        {"payload_fwd": 2e8, "payload_bwd": 1e5, "duration": 6e5, "responder_local": 1},
+        Verdict.ALLOW,
+    ),
+    "video call": (
+        {"tcp": 0, "udp": 1, "payload_fwd": 3e7, "payload_bwd": 3e7, "rate": 4e5,
+         "packets_fwd": 3e4, "packets_bwd": 3e4, "duration": 6e5}, Verdict.ALLOW,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_playbook_says_what_a_defender_would(name: str) -> None:
+    values, verdict = CASES[name]
+    advice = advise(facts(**values))[0]
+    assert advice.sum() == pytest.approx(1)
+    assert Verdict(int(advice.argmax())) == verdict, dict(zip(VERDICTS, advice, strict=True))
+
+
+def test_every_rule_has_a_reason_and_proper_distributions() -> None:
+    for rule in PLAYBOOK:
+        assert len(rule.reason) > 40
+        assert sum(rule.local) == pytest.approx(1) and sum(rule.remote) == pytest.approx(1)
+
+
+def test_a_ramp_is_soft() -> None:
+    assert ramp(np.array([0.0, 10, 20, 100]), 10, 100).tolist() == pytest.approx(
+        [0, 0, np.log(21 / 11) / np.log(101 / 11), 1]
+    )
+
+
+def test_the_teacher_answers_for_states(samples: Path) -> None:
+    observations = observe(samples / "office.pcap", 50, np.random.default_rng(1))
+    rows = PlaybookTeacher().distribution([state_of(row) for row in observations])
+    assert rows.shape == (len(observations), 4)
+    assert torch.allclose(rows.sum(dim=1), torch.ones(len(rows)))
+    assert np.allclose(rows.numpy(), advice_on(observations), atol=1e-4)
+
+
+def test_imitation_learns_the_playbook_and_is_reproducible(samples: Path) -> None:
+    observations = observe(samples / "office.pcap", 1500, np.random.default_rng(1))
+    models = [imitate(observations, [16], epochs=150, seed=3, batch=128) for _ in range(2)]
+    assert score(models[0], observations)["agreement"] > 0.95
+    weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in models]
+    assert torch.equal(*weights)
+
+
+def test_the_shipped_policy_imitates_the_playbook(samples: Path) -> None:
+    policy = Policy(Bundle.default())
+    for capture in find_captures([samples]):
+        observations = observe(capture, 3000, np.random.default_rng(1))
+        same = policy.logits(observations).argmax(1) == advice_on(observations).argmax(1)
+        assert same.mean() > 0.95, capture
+        assert observations.shape[1] == len(FEATURES)
