@@ -31,8 +31,9 @@ lint: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## packets/s beside other tools, one JSON line
 	$(BIN)/python -m tests.bench.replay
 
-samples: $(VENV)/.dev  ## make the sample captures again, byte for byte
-	$(BIN)/python -m tests.captures.make
+samples: $(VENV)/.dev  ## make the sample captures and golden vectors again, byte for byte
+	$(BIN)/python -m tests.captures.make tests/captures
+	$(BIN)/python -m tests.agent.flows.golden
 
 policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
 	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice

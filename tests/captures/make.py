@@ -125,14 +125,29 @@ def office(seed: int) -> Wire:
     return wire
 
 
+def small(seed: int) -> dict[str, Wire]:
+    """Three captures of a few kB, whose observations are kept as golden vectors."""
+    gateway = Host(GATEWAY_MAC, "192.168.1.1", 0.0004)
+    laptop = Host("02:00:00:00:01:14", "192.168.1.20", 0.0012)
+    desk = Host("02:00:00:00:0a:16", "10.20.10.22", 0.0007, 128, 10)
+    wires = {name: Wire(seed, EPOCH) for name in ("page", "scan", "beacon")}
+    found = traffic.dns(wires["page"], 1, laptop, gateway, "news.example", SITES6[0].ip)
+    traffic.web_page(wires["page"], found, replace(laptop, ip="2001:db8:1:1::20"), SITES6[:1])
+    attacks.port_scan(wires["scan"], 1, remote("192.0.2.199", 0.16), laptop, 40, answering=0.5)
+    attacks.c2_beacon(wires["beacon"], 3, 400, desk, remote("203.0.113.222", 0.12))
+    return wires
+
+
 def main() -> None:
-    """Write both captures and their labels."""
+    """Write all captures and their labels."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("outdir", type=Path)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     home(arguments.seed).save(arguments.outdir, "home")
     office(arguments.seed + 1).save(arguments.outdir, "office")
+    for name, wire in small(arguments.seed + 2).items():
+        wire.save(arguments.outdir, name)
 
 
 if __name__ == "__main__":
