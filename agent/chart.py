@@ -19,7 +19,7 @@ from agent.tally import Notable, Timeline
 from agent.totals import used_bins
 from agent.words import moment_text
 
-_FEWEST: Final = 60  # bins along, so that a short capture's bars stay slim
+_FEWEST: Final = 40  # bins along, so that a short capture's bars stay slim
 _TICKS: Final = 8
 _LEAST: Final = 3.0  # percent; what happened once must be seen
 _STEPS_S: Final = tuple(

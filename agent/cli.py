@@ -171,7 +171,7 @@ def find_labels(capture: Path, given: Path | None, captures: int) -> FlowLabels 
     from agent.labels import FlowLabels, label_path
 
     if given is not None and captures > 1:
-        raise ConfigError("--labels goes with one capture; put X.labels.csv beside each X.pcap")
+        raise typer.BadParameter("--labels is for one capture; put X.labels.csv beside each X.pcap")
     path = given or label_path(capture)
     return FlowLabels.read(path) if path else None
 

@@ -117,11 +117,14 @@ def _flow(note: Notable) -> str:
 
 
 def _charts(replay: Replay) -> list[tuple[Path, Chart]]:
-    """Timelines of the captures in which most was acted on, in the order of the captures."""
-    seen = [i for i, capture in enumerate(replay.captures) if capture.tally.points]
-    acted = sorted(seen, key=lambda i: -int(replay.captures[i].tally.applied[1:].sum()))
-    chosen = (replay.captures[i] for i in sorted(acted[:_CHARTS]))
-    return [(c.path, Chart.of(c.tally.timeline, c.tally.notable)) for c in chosen]
+    """Timelines of the captures in which most was acted on; of the first one where nothing was."""
+    decided = [capture for capture in replay.captures if capture.tally.points]
+    acted = [capture for capture in decided if capture.tally.applied[1:].any()]
+    acted.sort(key=lambda capture: -int(capture.tally.applied[1:].sum()))
+    return [
+        (capture.path, Chart.of(capture.tally.timeline, capture.tally.notable))
+        for capture in acted[:_CHARTS] or decided[:1]
+    ]
 
 
 def _settings(section: BaseModel, prefix: str) -> Iterator[Setting]:
@@ -139,4 +142,4 @@ def _version() -> str:
     try:
         return version("sluicegate")
     except PackageNotFoundError:  # run from a source tree
-        return "of a source tree"
+        return "from a source tree"

@@ -102,9 +102,9 @@ def print_explanation(explanation: Explanation) -> None:
 
 
 def _console() -> Console:
-    if sys.stdout.isatty():
-        return Console(width=min(Console().width, _WIDEST), highlight=False)
-    return Console(width=_WIDEST, highlight=False)
+    width = min(Console().width, _WIDEST) if sys.stdout.isatty() else _WIDEST
+    # Names come from files: brackets in them are no markup, colons no emoji.
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def _section(console: Console, table: Table) -> None:
