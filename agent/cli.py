@@ -5,15 +5,16 @@ Heavy modules are imported by the commands that need them, so that ``--help`` is
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from agent.errors import ConfigError, SluiceError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from agent.policy import Policy
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-stderr = Console(stderr=True)
 
 Captures = Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip")]
 OneCapture = Annotated[Path, typer.Argument(help="a pcap or pcapng file, plain or gzip")]
@@ -54,8 +54,6 @@ def replay(
 ) -> None:
     """Replay captures and report what the agent would have done."""
     from agent.replay import replay as run
-    from agent.terminal import print_comparison, print_report
-    from agent.words import printable
 
     settings, chosen = load_settings(config), load_policy(policy, key)
     other = None if compare is None else load_policy(compare, key)
@@ -75,15 +73,21 @@ def replay(
 
         write_page(html, result, settings, comparison)
     if as_json:
-        report = result.as_json()
+        from agent.report import report_json
+
+        report = report_json(result)
         if comparison is not None:
             report["comparison"] = comparison.as_json()
         print(json.dumps(report))
         return
+    from agent.terminal import print_comparison, print_report
+
     print_report(result)
     if comparison is not None:
         print_comparison(comparison)
     if html is not None:
+        from agent.words import printable
+
         print(f"\npage: {printable(html)}")
 
 
@@ -179,9 +183,13 @@ def find_labels(capture: Path, given: Path | None, captures: int) -> FlowLabels 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error, where that is a terminal; takes bytes done and bytes in all."""
+    if not sys.stderr.isatty():
+        yield lambda done, size: None
+        return
+    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, size: bar.update(task, completed=done, total=size or None)
 
@@ -194,15 +202,21 @@ def warn(damage: str | None) -> None:
 
 def complain(line: str, style: str) -> None:
     """One line on standard error, whatever file names are in it."""
+    from rich.console import Console
+
     from agent.words import printable
 
-    stderr.print(printable(line), style=style, markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(
+        printable(line), style=style, markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def main() -> None:
     """Run the command; named errors become one line and exit code 1."""
     # A policy is small: threads of the linear algebra library would only spin and take memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What start-up makes lives for ever; looking through it again and again takes a tenth of it.
+    gc.set_threshold(100_000)
     try:
         app()
     except SluiceError as error:

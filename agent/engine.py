@@ -19,6 +19,7 @@ from agent.capture.packets import PacketBatch
 from agent.config import Settings
 from agent.decision import Decisions, Rule
 from agent.enforce.enforcer import Enforcer
+from agent.flows.records import PointRow
 from agent.flows.table import FlowTable
 from agent.guard import Guard
 
@@ -47,7 +48,7 @@ class Engine:
         self._allowed = AllowList.parse(settings.guard.allow)
         self._tick_ns = int(settings.tick_s * _NS)
         self._tick_end = 0
-        self._pending: list[tuple[np.void, Rule]] = []
+        self._pending: list[tuple[PointRow, Rule]] = []
         self._bound: PacketBatch | None = None
         self.table = FlowTable(
             settings.flows.capacity,
@@ -93,7 +94,7 @@ class Engine:
         logits = self._policy.logits(observations) if n else np.zeros((0, 4), np.float32)
         proposed = logits.argmax(axis=1).astype(np.uint8)
         applied, reasons, rules = self._guard.apply(points, logits, proposed)
-        self._pending += [(points[row].copy(), rule) for row, rule in rules.items()]
+        self._pending += [(PointRow(*points[row].item()), rule) for row, rule in rules.items()]
         return Decisions(points, observations, logits, proposed, applied, reasons, rules)
 
     def _turn(self, now_ns: int) -> None:
@@ -101,9 +102,7 @@ class Engine:
         for point, rule in self._pending:
             self.table.put_in_force(rule.key, rule.verdict, rule.since_ns, rule.until_ns)
             self.table.settle(point, rule.verdict)
-            self.table.hosts.alert(
-                int(point["src_hi"]), int(point["src_lo"]), float(rule.verdict), self.table.now_ns
-            )
+            self.table.hosts.alert(point.src_hi, point.src_lo, rule.verdict, self.table.now_ns)
         self._enforcer.apply(rule for _, rule in self._pending)
         self._pending.clear()
         self._tick_end = (now_ns // self._tick_ns + 1) * self._tick_ns

@@ -7,27 +7,20 @@ repeat. Rules and strikes are remembered up to a cap, oldest first to go.
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.config import GuardSettings
 from agent.decision import Reason, Rule, RuleKey, RuleKind, Verdict
-from agent.flows.records import POINT
+from agent.flows.records import PointRow
 
 _NS = 1_000_000_000
 _MINUTE_NS = 60 * _NS
 _REMEMBERED = 65_536  # rule keys with strikes
 _FORGIVEN_NS = 86_400 * _NS  # strikes are forgotten a day after the last rule's end
-
-
-if TYPE_CHECKING:
-    _Point = Any
-else:
-    _Point = namedtuple("_Point", POINT.names)  # reading a np.void field by field is slow
 
 
 @dataclass(slots=True)
@@ -89,7 +82,7 @@ class Guard:
                 sure = self._sure(logits[rows], proposed[rows])
             row = int(rows[at])
             verdict, reason, rule = self._judge(
-                _Point(*points[row].item()), Verdict(int(proposed[row])), Verdict(int(sure[at]))
+                PointRow(*points[row].item()), Verdict(int(proposed[row])), Verdict(int(sure[at]))
             )
             applied[row], reasons[row] = verdict, reason
             if rule is not None:
@@ -116,7 +109,7 @@ class Guard:
         return self._spent
 
     def _judge(
-        self, point: _Point, proposed: Verdict, sure: Verdict
+        self, point: PointRow, proposed: Verdict, sure: Verdict
     ) -> tuple[Verdict, Reason, Rule | None]:
         """One verdict against what is in force, the policy's confidence and the ladder."""
         reason = Reason.POLICY if sure == proposed else Reason.CONFIDENCE
@@ -129,7 +122,7 @@ class Guard:
             return sure, Reason.IN_FORCE, None
         return sure, reason, self._new_rule(point, sure, now_ns)
 
-    def _in_force(self, point: _Point, now_ns: int) -> Verdict:
+    def _in_force(self, point: PointRow, now_ns: int) -> Verdict:
         """The strongest verdict that covers a flow, counting rules made a moment ago."""
         for key, verdict in (
             (_host(point), Verdict.ISOLATE),
@@ -142,7 +135,7 @@ class Guard:
                 return verdict
         return Verdict.ALLOW
 
-    def _new_rule(self, point: _Point, verdict: Verdict, now_ns: int) -> Rule:
+    def _new_rule(self, point: PointRow, verdict: Verdict, now_ns: int) -> Rule:
         if verdict == Verdict.ISOLATE:
             key = _host(point)
         elif verdict == Verdict.THROTTLE:
@@ -162,7 +155,7 @@ class Guard:
             self._records.popitem(last=False)
         return Rule(key, verdict, now_ns, record.until_ns)
 
-    def _count_service(self, point: _Point) -> int:
+    def _count_service(self, point: PointRow) -> int:
         """Blocks of a peer before this one."""
         peer = point.peer_hi, point.peer_lo
         before = self._services.pop(peer, 0)
@@ -172,17 +165,17 @@ class Guard:
         return before
 
 
-def _host(point: _Point) -> RuleKey:
+def _host(point: PointRow) -> RuleKey:
     return RuleKey(RuleKind.ISOLATE_HOST, point.host_hi, point.host_lo)
 
 
-def _peer(point: _Point) -> RuleKey:
+def _peer(point: PointRow) -> RuleKey:
     return RuleKey(RuleKind.BLOCK_PEER, point.peer_hi, point.peer_lo)
 
 
-def _service(point: _Point) -> RuleKey:
+def _service(point: PointRow) -> RuleKey:
     return RuleKey(RuleKind.BLOCK_SERVICE, point.peer_hi, point.peer_lo, point.proto, point.dport)
 
 
-def _source(point: _Point) -> RuleKey:
+def _source(point: PointRow) -> RuleKey:
     return RuleKey(RuleKind.THROTTLE_SOURCE, point.source_hi, point.source_lo)

@@ -97,9 +97,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     *_logs("flow", "bytes/s", rate="IP bytes both ways over (duration + 1 s)"),
     *_logs("flow", "ms", gap_mean="mean gap between the initiator's packets"),
-    *_shares(
-        "flow", gap_regularity="1 / (1 + deviation / mean) of those gaps; 0 before 3"
-    ),
+    *_shares("flow", gap_regularity="1 / (1 + deviation / mean) of those gaps; 0 before 3"),
     *_logs("flow", "ms", gap_last="gap before the latest packet"),
     *(
         Feature(

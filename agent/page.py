@@ -16,7 +16,8 @@ from agent.config import Settings
 from agent.decision import VERDICTS
 from agent.flow_key import FlowKey, vlan_text
 from agent.output import open_output
-from agent.replay import Replay, family_json, peak_rss_bytes
+from agent.replay import Replay
+from agent.report import family_json, peak_rss_bytes
 from agent.tally import Notable, total
 from agent.totals import Totals
 from agent.words import REASONS, bytes_text, moment_text, printable, seconds_text

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from agent.capture.files import CaptureReader, open_capture
 from agent.config import Settings
-from agent.decision import VERDICTS, Decisions
+from agent.decision import Decisions
 from agent.enforce.record import Recorder
 from agent.engine import Engine
 from agent.labels import FlowLabels
 from agent.policy import Policy
-from agent.tally import Family, Tally, total
-
-
-TABLES = ("flows", "hosts", "pairs", "rules")
+from agent.tally import Family, Tally
 
 
 @dataclass(slots=True)
@@ -40,6 +32,8 @@ class CaptureResult:
     hosts: int = 0
     evictions: Counter[str] = field(default_factory=Counter)
     labelled: bool = False
+    first_ns: int = 0  # of the first and the last packet that was followed
+    last_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -51,42 +45,6 @@ class Replay:
     seconds: float
     cpu_seconds: float
 
-    def as_json(self) -> dict[str, object]:
-        """The report as ``--json`` prints it; counts over all captures."""
-        packets = sum(c.packets for c in self.captures)
-        undecoded = sum((c.undecoded for c in self.captures), Counter[str]())
-        evictions = sum((c.evictions for c in self.captures), Counter[str]())
-        guarded = sum((c.tally.guarded for c in self.captures), Counter[str]())
-        rules = sum((c.tally.rules for c in self.captures), Counter[str]())
-        report: dict[str, object] = {
-            "captures": [str(c.path) for c in self.captures],
-            "packets": packets,
-            "bytes": sum(c.bytes for c in self.captures),
-            "undecoded": dict(undecoded.most_common()),
-            "damaged": [c.damage for c in self.captures if c.damage],
-            "flows": sum(c.flows for c in self.captures),
-            "hosts": sum(c.hosts for c in self.captures),
-            "evictions": {table: evictions[table] for table in TABLES},
-            "decision_points": sum(c.tally.points for c in self.captures),
-            "verdicts": _by_name([c.tally.applied for c in self.captures]),
-            "proposed": _by_name([c.tally.proposed for c in self.captures]),
-            "guarded": dict(guarded.most_common()),
-            "rules": {name: rules[name] for name in VERDICTS[1:]},
-            "seconds": self.seconds,
-            "cpu_seconds": self.cpu_seconds,
-            "packets_per_second": packets / self.seconds if self.seconds else 0.0,
-            "peak_rss_bytes": peak_rss_bytes(),
-            "policy": {
-                "name": self.policy.bundle.manifest.name,
-                "kind": self.policy.bundle.manifest.kind,
-                "sha256": self.policy.bundle.digest,
-                "path": str(self.policy.bundle.path),
-            },
-        }
-        if any(c.labelled for c in self.captures):
-            report |= self._labelled()
-        return report
-
     def families(self) -> dict[str, Family]:
         """Malicious families over all captures."""
         return _merged([c.tally.families for c in self.captures])
@@ -94,15 +52,6 @@ class Replay:
     def benign(self) -> dict[str, Family]:
         """Benign families over all captures."""
         return _merged([c.tally.benign for c in self.captures])
-
-    def _labelled(self) -> dict[str, object]:
-        unlabelled = sum(c.tally.unlabelled.flows for c in self.captures if c.labelled)
-        return {
-            "families": {name: family_json(f) for name, f in sorted(self.families().items())},
-            "benign": family_json(total(self.benign())),
-            "benign_families": {name: family_json(f) for name, f in sorted(self.benign().items())},
-            "unlabelled_flows": unlabelled,
-        }
 
 
 def replay(
@@ -142,6 +91,7 @@ def replay_one(
     tally = Tally(labels)
     result = CaptureResult(path, tally, labelled=labels is not None)
     engine = Engine(settings, policy, Recorder())
+    engine.table.collects_ended = result.labelled
     with open_capture(path) as reader:
         for decisions in steps(reader, engine, progress):
             tally.add(decisions)
@@ -151,6 +101,7 @@ def replay_one(
     result.undecoded = reader.undecoded
     result.damage = str(reader.damage) if reader.damage else None
     result.flows = table.flows
+    result.first_ns, result.last_ns = tally.first_ns, table.now_ns
     result.evictions = Counter(
         flows=table.evictions,
         hosts=table.hosts.evictions,
@@ -173,39 +124,6 @@ def steps(
         yield from engine.feed(batch)
         progress(reader.position)
     yield from engine.finish()
-
-
-def family_json(family: Family) -> dict[str, object]:
-    """A family's numbers as JSON; quantiles over its flows."""
-    return {
-        "flows": family.flows,
-        "stopped": family.stopped,
-        "throttled": family.throttled,
-        "packets": family.packets,
-        "packets_passed": family.packets_passed,
-        "bytes": family.bytes,
-        "bytes_passed": family.bytes_passed,
-        "packets_before_verdict": _quantiles(np.array(family.packets_before_verdict, np.float64)),
-        "added_latency_ms": _quantiles(np.array(family.latency_ms)),
-    }
-
-
-def peak_rss_bytes() -> int:
-    """Largest resident set of this process so far (Linux counts in KiB, getrusage(2))."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
-
-
-def _quantiles(values: NDArray[np.float64]) -> dict[str, float] | None:
-    if len(values) == 0:
-        return None
-    p50, p90, p99, largest = np.quantile(values, (0.5, 0.9, 0.99, 1.0))
-    return {"p50": float(p50), "p90": float(p90), "p99": float(p99), "max": float(largest)}
-
-
-def _by_name(counts: list[NDArray[np.int64]]) -> dict[str, int]:
-    return {name: int(sum(c[i] for c in counts)) for i, name in enumerate(VERDICTS)}
 
 
 def _merged(groups: list[dict[str, Family]]) -> dict[str, Family]:

@@ -98,8 +98,14 @@ class Notable:
     point: np.void  # agent.flows.records.POINT
     rule: Rule
     reason: Reason
-    probability: float  # that the policy gave its verdict
-    words: list[str]
+    proposed: Verdict
+    probability: float  # that the policy gave the proposed verdict
+    observation: NDArray[np.float32]  # (F,)
+
+    @property
+    def words(self) -> list[str]:
+        """The observation in words."""
+        return describe(self.observation)
 
 
 class Tally:
@@ -116,6 +122,7 @@ class Tally:
     def __init__(self, labels: FlowLabels | None) -> None:
         self._labels = labels
         self.points = 0
+        self.first_ns = 0
         self.proposed = np.zeros(len(VERDICTS), np.int64)
         self.applied = np.zeros(len(VERDICTS), np.int64)
         self.guarded: Counter[str] = Counter()
@@ -132,9 +139,12 @@ class Tally:
         n = len(decisions.points)
         if n == 0:
             return
+        first_ns = int(decisions.points["ts_ns"][0])
+        if not self.points:
+            self.first_ns = first_ns
         self.points += n
         applied = np.bincount(decisions.applied, minlength=len(VERDICTS))
-        self.timeline.add(int(decisions.points["ts_ns"][0]), applied)
+        self.timeline.add(first_ns, applied)
         self.applied += applied
         self.proposed += np.bincount(decisions.proposed, minlength=len(VERDICTS))
         reasons = np.bincount(decisions.reasons)
@@ -157,8 +167,9 @@ class Tally:
                     point.copy(),
                     rule,
                     Reason(int(decisions.reasons[row])),
+                    Verdict(int(decisions.proposed[row])),
                     float(odds[decisions.proposed[row]] / odds.sum()),
-                    describe(decisions.observations[row]),
+                    decisions.observations[row].copy(),
                 )
             )
 

@@ -18,7 +18,8 @@ from agent.decision import VERDICTS, Verdict
 from agent.explain import ExplainedFlow, Explanation, Influence, Step
 from agent.flow_key import vlan_text
 from agent.policy import Policy
-from agent.replay import Replay, peak_rss_bytes
+from agent.replay import Replay
+from agent.report import peak_rss_bytes
 from agent.tally import Family
 from agent.totals import Totals, used_bins
 from agent.words import (

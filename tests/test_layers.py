@@ -37,5 +37,7 @@ def test_the_command_line_loads_no_lab_and_no_linear_algebra_threads() -> None:
         "import sys, agent.cli, agent.replay, agent.terminal;"
         "print(sorted({'torch', 'scapy', 'training', 'onnx'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.stdout.strip() == "[]", done.stderr

@@ -25,7 +25,7 @@ from agent.engine import Engine
 from agent.errors import NotACapture
 from agent.observation import FEATURES, NAMES, raw_values
 from agent.replay import steps
-from training.teacher.playbook import advise
+from training.teacher.playbook import advise, rule_weights
 
 FloatArray = NDArray[np.float32]
 
@@ -38,10 +38,15 @@ class PlaybookPolicy:
         return np.log(advice_on(observations) + 1e-6)
 
 
+def facts_of(observations: FloatArray) -> dict[str, NDArray[np.float64]]:
+    """Observations ``(n, F)`` as the columns that the playbook reads, in their units."""
+    raw = raw_values(observations)
+    return {name: raw[:, k] for k, name in enumerate(NAMES)}
+
+
 def advice_on(observations: FloatArray) -> FloatArray:
     """The playbook's distributions on observations: ``(n, F)`` to ``(n, 4)``."""
-    raw = raw_values(observations)
-    return advise({name: raw[:, k] for k, name in enumerate(NAMES)}).astype(np.float32)
+    return advise(facts_of(observations)).astype(np.float32)
 
 
 def observe(
@@ -118,6 +123,22 @@ def recombine(observations: FloatArray, generator: np.random.Generator) -> Float
     return mixed
 
 
+def rehearse(observations: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """Recombined states in which every rule applies as often: about ``(n, F)``.
+
+    Rules that captures seldom set off would otherwise be learned last, or never.
+    """
+    pool = np.concatenate([recombine(observations, generator) for _ in range(8)])
+    weights = rule_weights(facts_of(pool))
+    share = len(observations) // weights.shape[1]
+    chosen = [generator.choice(len(pool), share)]
+    for weight in weights.T:
+        applies = np.flatnonzero(weight > 0.05)
+        if len(applies):
+            chosen.append(generator.choice(applies, share))
+    return pool[np.concatenate(chosen)]
+
+
 def mlp(hidden: Sequence[int]) -> nn.Sequential:
     """Observations to logits, ``(n, F)`` to ``(n, 4)``, ReLU between."""
     widths = [len(FEATURES), *hidden]
@@ -138,12 +159,12 @@ def imitate(
 ) -> nn.Sequential:
     """Fit an MLP to the playbook's distributions by cross-entropy (Adam, cosine schedule).
 
-    As many recombined observations as real ones are added, see `recombine`.
+    About as many recombined observations as real ones are added, see `rehearse`.
     """
     torch.manual_seed(seed)
     model = mlp(hidden)
     generator = np.random.default_rng(seed)
-    observations = np.concatenate([observations, recombine(observations, generator)])
+    observations = np.concatenate([observations, rehearse(observations, generator)])
     x = torch.from_numpy(observations)
     y = torch.from_numpy(advice_on(observations))
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)

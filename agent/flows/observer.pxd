@@ -9,12 +9,13 @@ cdef class Observer:
     cdef HostTable hosts
     cdef PairTable pairs
     cdef u8[::1] service_of_port
-    cdef u8[::1] transforms
+    cdef int[::1] plain, logs
+    cdef double[::1] small_logs
     cdef double[::1] raw
     cdef float[:, ::1] out
     cdef double scale
-    cdef int features
 
+    cdef double scaled_log(self, double x) noexcept
     cdef void write(self, int flow, i64 now, Py_ssize_t at) noexcept
     cdef void read_flow(self, int flow, i64 now) noexcept
     cdef void read_tcp(self, int flow) noexcept

@@ -5,7 +5,8 @@ whenever an array is handed over. Times are ns since 1970, addresses two 64-bit 
 `agent.capture.packets`.
 """
 
-from typing import Final
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -151,3 +152,10 @@ POINT: Final = np.dtype(
     ],
     align=True,
 )
+
+# A row of POINT as plain Python numbers, ``PointRow(*row.item())``: reading a np.void field by field
+# takes longer than the rest of a decision.
+if TYPE_CHECKING:
+    PointRow = Any
+else:
+    PointRow = namedtuple("PointRow", POINT.names)

@@ -15,6 +15,7 @@ cdef class FlowTable:
     cdef readonly object table, points, ended, observations
     cdef readonly i64 now_ns, flows, evictions
     cdef readonly Py_ssize_t n_points, n_ended
+    cdef public bint collects_ended
     cdef Observer observer
     cdef readonly object allowed_interfaces
     cdef i64 idle_ns, active_ns

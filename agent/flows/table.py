@@ -23,7 +23,7 @@ from agent.flows.hosts import HostTable
 from agent.flows.index import Index
 from agent.flows.observer import Observer
 from agent.flows.pairs import PairTable
-from agent.flows.records import FLOW, POINT
+from agent.flows.records import FLOW, POINT, PointRow
 from agent.flows.rules import RuleTable
 
 TCP = cython.declare(cython.int, 6)
@@ -61,6 +61,7 @@ class FlowTable:
     After `update`, the first ``n_points`` rows of ``points`` (`records.POINT`) and of
     ``observations`` (float32, ``(batch, features)``) are its decision points, and the first
     ``n_ended`` rows of ``ended`` (`records.FLOW`) the flows that ended. The next call reuses them.
+    Without ``collects_ended`` flows end unseen, which is quicker.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class FlowTable:
         self.evictions = 0
         self.n_points = 0
         self.n_ended = 0
+        self.collects_ended = True
 
     def bind(self, batch: PacketBatch) -> None:
         """Take the columns that the next calls of `update` read (they may be refilled in place)."""
@@ -174,7 +176,7 @@ class FlowTable:
         """End living flows, oldest idle first, into ``ended``; returns how many still live."""
         self.n_points = 0
         self.n_ended = 0
-        while self.index.size and self.n_ended < len(self.ended):
+        while self.index.size and self.n_ended < len(self.ended_rows):
             self.end(self.index.oldest())
         return self.index.size
 
@@ -188,20 +190,20 @@ class FlowTable:
         else:  # a remote /64, or a host that was forgotten
             self.rules.version += 1
 
-    def settle(self, point: object, verdict: int) -> bool:
+    def settle(self, point: PointRow, verdict: int) -> bool:
         """Note the verdict of a decision point (`records.POINT`) at its flow.
 
         Where it stops the flow, what was followed since then no longer counts as passed. False
         where the flow has ended since.
         """
-        row: cython.int = point["row"]
-        if self.rows[row].serial != point["serial"]:
+        row: cython.int = point.row
+        if self.rows[row].serial != point.serial:
             return False
         if verdict > self.rows[row].worst:
             self.rows[row].worst = verdict
         if verdict >= 2:
-            self.rows[row].passed_packets = point["passed_packets"]
-            self.rows[row].passed_bytes = point["passed_bytes"]
+            self.rows[row].passed_packets = point.passed_packets
+            self.rows[row].passed_bytes = point.passed_bytes
         return True
 
     def find_or_open(self, i, now):
@@ -289,9 +291,10 @@ class FlowTable:
         ) != 0
 
     def end(self, row):
-        """Move a flow's row to ``ended``, which has room."""
-        self.ended_rows[self.n_ended] = self.rows[row]
-        self.n_ended += 1
+        """Free a flow's row; keep a copy in ``ended``, which has room, if anybody will look."""
+        if self.collects_ended:
+            self.ended_rows[self.n_ended] = self.rows[row]
+            self.n_ended += 1
         self.rows[row].serial = 0
         self.index.remove(row)
 

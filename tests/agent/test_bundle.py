@@ -34,9 +34,7 @@ def linear_onnx(weights: np.ndarray[Any, Any], inputs: int = F) -> bytes:
         [onnx.numpy_helper.from_array(weights.astype(np.float32), "w")],
     )
     opset = [helper.make_opsetid("", 17)]
-    return bytes(
-        helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
-    )
+    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
 
 
 def make(path: Path, onnx_bytes: bytes | None = None, **changes: Any) -> Path:
@@ -67,7 +65,8 @@ def test_a_bundle_loads_and_computes(tmp_path: Path) -> None:
     bundle = Bundle.load(make(tmp_path / "b.sluice"), (PUBLIC,))
     logits = Policy(bundle).logits(np.eye(3, F, dtype=np.float32))
     assert np.array_equal(logits, np.eye(3, 4, dtype=np.float32))
-    assert bundle.manifest.name == "linear" and bundle.model_card == "# card\n"
+    assert bundle.manifest.name == "linear"
+    assert bundle.model_card == "# card\n"
     assert probabilities(logits).sum(axis=1) == pytest.approx(1)
 
 
@@ -78,7 +77,9 @@ def test_a_folder_is_as_good_as_a_zip_and_the_same_inputs_make_the_same_bytes(
     assert first.read_bytes() == second.read_bytes()
     with zipfile.ZipFile(first) as archive:
         archive.extractall(tmp_path / "folder")
-    assert Bundle.load(tmp_path / "folder", (PUBLIC,)).digest == Bundle.load(first, (PUBLIC,)).digest
+    assert (
+        Bundle.load(tmp_path / "folder", (PUBLIC,)).digest == Bundle.load(first, (PUBLIC,)).digest
+    )
 
 
 @pytest.mark.parametrize("name", [MANIFEST, SIGNATURE, POLICY_ONNX, MODEL_CARD])

@@ -12,6 +12,7 @@ from agent.compare import Comparison, compare_policies
 from agent.config import Settings
 from agent.policy import Policy
 from agent.replay import replay
+from agent.report import report_json
 from tests.agent.command import sluice
 from tests.agent.toy_policy import write_toy
 
@@ -32,7 +33,7 @@ def test_a_policy_changes_nothing_against_itself(samples: Path) -> None:
     policy = Policy(Bundle.default())
     captures = [samples / "home.pcap", samples / "office.pcap"]
     comparison = compare_policies(captures, Settings(), policy, policy)
-    whole = replay([(path, None) for path in captures], Settings(), policy).as_json()
+    whole = report_json(replay([(path, None) for path in captures], Settings(), policy))
     assert comparison.changed_points == comparison.milder == comparison.stricter == 0
     assert comparison.examples == []
     assert comparison.points.sum() == whole["decision_points"]
@@ -56,7 +57,7 @@ def test_examples_are_few_and_have_words(stricter: Comparison) -> None:
 def test_the_first_policy_is_in_charge(samples: Path, tmp_path: Path) -> None:
     allow, block = toy(tmp_path / "a.sluice", allow=3), toy(tmp_path / "b.sluice", block=3)
     comparison = compare_policies([samples / "home.pcap"], Settings(), block, allow)
-    whole = replay([(samples / "home.pcap", None)], Settings(), block).as_json()
+    whole = report_json(replay([(samples / "home.pcap", None)], Settings(), block))
     assert comparison.points[2, 0] == comparison.points.sum() == whole["decision_points"]
     assert comparison.milder > 0
 

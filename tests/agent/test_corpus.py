@@ -12,7 +12,8 @@ from agent.errors import NotACapture
 from agent.flows.capacity import Capacity
 from agent.labels import FlowLabels, label_path
 from agent.policy import Policy
-from agent.replay import peak_rss_bytes, replay_one
+from agent.replay import replay_one
+from agent.report import peak_rss_bytes
 
 SMALL = Settings(
     flows=FlowSettings(capacity=Capacity(flows=2048, hosts=512, pairs=1024, rules=256))

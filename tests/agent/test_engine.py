@@ -136,9 +136,7 @@ def test_results_do_not_depend_on_the_block_size(samples: Path, size: int) -> No
     def observe(batch_packets: int) -> tuple[bytes, list[int]]:
         engine = Engine(Settings(), Always(Verdict.BLOCK, "service_login"), Recorder())
         with open_capture(samples / "office.pcap", batch_packets=batch_packets) as reader:
-            made = [
-                (s.observations.tobytes(), s.applied.tolist()) for s in steps(reader, engine)
-            ]
+            made = [(s.observations.tobytes(), s.applied.tolist()) for s in steps(reader, engine)]
         return b"".join(o for o, _ in made), [v for _, a in made for v in a]
 
     assert observe(size) == observe(1000)

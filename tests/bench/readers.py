@@ -3,7 +3,6 @@
 Each prints ``{"packets": …, "flows": …}``, flows where it knows them. Imports are inside, so that a
 reader runs where only its own library is installed.
 """
-# ruff: noqa: PLC0415
 
 from __future__ import annotations
 

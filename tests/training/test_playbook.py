@@ -75,7 +75,8 @@ def test_the_playbook_says_what_a_defender_would(name: str) -> None:
 def test_every_rule_has_a_reason_and_proper_distributions() -> None:
     for rule in PLAYBOOK:
         assert len(rule.reason) > 40
-        assert sum(rule.local) == pytest.approx(1) and sum(rule.remote) == pytest.approx(1)
+        assert sum(rule.local) == pytest.approx(1)
+        assert sum(rule.remote) == pytest.approx(1)
 
 
 def test_a_ramp_is_soft() -> None:

@@ -182,13 +182,19 @@ PLAYBOOK: tuple[PlaybookRule, ...] = (
 )  # fmt: skip
 
 
+def rule_weights(facts: Facts) -> Array:
+    """How much each rule of `PLAYBOOK` applies to ``n`` states: ``(n, rules)``, 0 to 1."""
+    return np.stack([rule.applies(facts) for rule in PLAYBOOK], axis=1)
+
+
 def advise(facts: Facts) -> Array:
     """Advice for ``n`` states given as columns: ``(n, 4)``, rows sum to 1."""
     local = facts["initiator_local"] > 0
     advice = np.zeros((len(local), 4))
     advice[:, 0] = 1.0
-    for rule in PLAYBOOK:
-        weight = rule.applies(facts)[:, None]
+    weights = rule_weights(facts)
+    for k, rule in enumerate(PLAYBOOK):
+        weight = weights[:, k : k + 1]
         target = np.where(local[:, None], rule.local, rule.remote)
         advice = (1.0 - weight) * advice + weight * target
     return advice

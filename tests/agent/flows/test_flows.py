@@ -99,8 +99,10 @@ def test_the_caps_are_never_exceeded(sequence: list[Packet]) -> None:
     t = table(flows=16, hosts=16)
     ended = follow(t, sequence)
     assert t.flows == len(ended)
-    assert t.index.size == 0 and t.index.capacity == 16
-    assert t.hosts.index.size <= 16 and t.pairs.index.size <= 256
+    assert t.index.size == 0
+    assert t.index.capacity == 16
+    assert t.hosts.index.size <= 16
+    assert t.pairs.index.size <= 256
 
 
 def test_a_full_table_gives_up_the_flow_idle_for_longest() -> None:
@@ -122,7 +124,8 @@ def test_a_syn_flood_takes_no_memory() -> None:
     arrays = [t.table, t.hosts.table, t.pairs.table, t.points, t.ended]
     addresses = [a.__array_interface__["data"] for a in arrays]
     follow(t, flood)
-    assert t.flows == 20_000 and t.evictions == 20_000 - 64
+    assert t.flows == 20_000
+    assert t.evictions == 20_000 - 64
     assert [a.__array_interface__["data"] for a in arrays] == addresses
 
 

@@ -61,7 +61,8 @@ def test_a_scan_that_is_refused() -> None:
     assert 18 <= seen["src_ports_short"] <= 20.01  # a bitmap of 256 may see two ports as one
     assert seen["src_unanswered_short"] == 1
     assert seen["src_refused_long"] == 1
-    assert seen["reset_bwd"] == 1 and seen["answered"] == 0
+    assert seen["reset_bwd"] == 1
+    assert seen["answered"] == 0
     assert seen["dst_half_open_short"] == pytest.approx(20, rel=1e-5)
 
 
@@ -131,7 +132,8 @@ def test_service_classes_stand_for_ports() -> None:
         seen = last([Packet(dport=dport, tcp=SYN)])
         assert [n for n in NAMES if n.startswith("service_") and seen[n]] == [name]
     group = last([Packet(dst="239.255.255.250", dport=1900, proto=17)])
-    assert group["responder_group"] == 1 and group["service_infra"] == 1
+    assert group["responder_group"] == 1
+    assert group["service_infra"] == 1
 
 
 def test_addresses_and_absolute_time_do_not_show() -> None:
