@@ -21,7 +21,7 @@ from agent.policy import Policy
 from agent.replay import Replay
 from agent.report import peak_rss_bytes
 from agent.tally import Family
-from agent.totals import Totals, used_bins
+from agent.totals import Totals
 from agent.words import (
     REASONS,
     bytes_text,
@@ -134,12 +134,11 @@ def _headline(replay: Replay, totals: Totals) -> Text:
         f" {count_text(totals.flows, 'flow')}, {count_text(totals.hosts, 'host')}",
         style="not bold",
     )
-    timeline = captures[0].tally.timeline
-    bins = len(used_bins(timeline))
-    if len(captures) == 1 and bins:
-        start = moment_text(timeline.start_ns, "%Y-%m-%d %H:%M:%S")
-        text.append(f", about {seconds_text(bins * timeline.width_ns / 1e9)}", style="not bold")
-        text.append(f" from {start} UTC", style="not bold")
+    first = captures[0]
+    if len(captures) == 1 and first.flows:
+        start = moment_text(first.first_ns, "%Y-%m-%d %H:%M:%S")
+        length = seconds_text((first.last_ns - first.first_ns) / 1e9)
+        text.append(f", {length} from {start} UTC", style="not bold")
     return text
 
 

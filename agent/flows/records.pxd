@@ -9,47 +9,31 @@ ctypedef long long i64
 ctypedef struct Flow:
     u64 src_hi
     u64 src_lo
-    u64 dst_hi
-    u64 dst_lo
-    u32 vlan
-    u16 sport
-    u16 dport
-    u64 serial
-    u64 src_mac
-    i64 first_ns
     i64 last_ns
     i64 last_fwd_ns
-    i64 decided_ns
-    i64 syn_ns
-    i64 rtt_ns
-    i64 since_ns
-    i64 until_ns
+    double gap_mean
+    double gap_m2
+    double gap_last
     i64 ip_bytes
     i64 payload_fwd
     i64 payload_bwd
     i64 passed_bytes
-    i64 delay_ns
-    double gap_mean
-    double gap_m2
-    double gap_last
+    i64 first_ns
+    i64 decided_ns
     u32 packets_fwd
     u32 packets_bwd
     u32 passed_packets
-    u32 throttled_packets
-    u32 retransmissions
-    u32 syns
-    u32 next_seq_fwd
-    u32 next_seq_bwd
-    u32 src_generation
-    u32 dst_generation
-    u32 pair_generation
     u32 rules_seen
     int src_host
     int dst_host
+    u32 src_generation
+    u32 dst_generation
+    u32 next_seq_fwd
+    u32 next_seq_bwd
     int pair
-    int window_fwd
-    int window_bwd
-    int sizes[6]
+    u32 pair_generation
+    u16 sport
+    u16 dport
     u16 interface
     u8 proto
     u8 tcp_fwd
@@ -61,22 +45,38 @@ ctypedef struct Flow:
     u8 worst
     u8 context_seen
     u8 exempt
+    int window_fwd
+    int window_bwd
+    int sizes[6]
+    i64 until_ns
+    i64 since_ns
+    u64 dst_hi
+    u64 dst_lo
+    u32 vlan
+    u32 syns
+    u32 retransmissions
+    u32 throttled_packets
+    u64 serial
+    u64 src_mac
+    i64 syn_ns
+    i64 rtt_ns
+    i64 delay_ns
 
 ctypedef struct Host:
-    i64 first_ns
     i64 last_ns
     i64 short_start_ns
     i64 long_start_ns
     i64 bucket_ns
-    double current[16]
-    double previous[16]
-    u64 seen[20]
     u32 generation
     u32 rules
     u8 context
     u8 level
     u8 local
     u8 exempt
+    double current[16]
+    double previous[16]
+    u64 seen[20]
+    i64 first_ns
 
 ctypedef struct Pair:
     i64 first_ns

@@ -20,45 +20,36 @@ _ENDPOINTS: Final = [
     ("dport", "u2"),
 ]
 
+# Ordered by use: what every packet touches lies together at the front.
 FLOW: Final = np.dtype(
     [
-        *_ENDPOINTS,
-        ("serial", "u8"),  # 1, 2, 3 … in the order of first packets
-        ("src_mac", "u8"),  # of the first packet
-        ("first_ns", "i8"),
+        ("src_hi", "u8"),  # the initiator
+        ("src_lo", "u8"),
         ("last_ns", "i8"),
         ("last_fwd_ns", "i8"),  # latest packet of the initiator
-        ("decided_ns", "i8"),  # latest decision point
-        ("syn_ns", "i8"),  # latest SYN
-        ("rtt_ns", "i8"),  # SYN to SYN-ACK
-        ("since_ns", "i8"),  # the verdict in force began
-        ("until_ns", "i8"),  # and ends
+        ("gap_mean", "f8"),  # between the initiator's packets, ns (Welford 1962)
+        ("gap_m2", "f8"),  # sum of squared deviations, ns²
+        ("gap_last", "f8"),  # ns before the latest packet of either direction
         ("ip_bytes", "i8"),  # both ways
         ("payload_fwd", "i8"),
         ("payload_bwd", "i8"),
         ("passed_bytes", "i8"),  # IP bytes seen while no block or isolation was in force
-        ("delay_ns", "i8"),  # latency that a throttle would have added, summed over packets
-        ("gap_mean", "f8"),  # between the initiator's packets, ns (Welford 1962)
-        ("gap_m2", "f8"),  # sum of squared deviations, ns²
-        ("gap_last", "f8"),  # ns before the latest packet of either direction
+        ("first_ns", "i8"),
+        ("decided_ns", "i8"),  # latest decision point
         ("packets_fwd", "u4"),
         ("packets_bwd", "u4"),
         ("passed_packets", "u4"),
-        ("throttled_packets", "u4"),
-        ("retransmissions", "u4"),
-        ("syns", "u4"),
-        ("next_seq_fwd", "u4"),
-        ("next_seq_bwd", "u4"),
-        ("src_generation", "u4"),  # of the rows below, when the flow took them
-        ("dst_generation", "u4"),
-        ("pair_generation", "u4"),
         ("rules_seen", "u4"),  # of the rules on its ends when the verdict was looked up
         ("src_host", "i4"),
         ("dst_host", "i4"),
+        ("src_generation", "u4"),  # of the rows below, when the flow took them
+        ("dst_generation", "u4"),
+        ("next_seq_fwd", "u4"),
+        ("next_seq_bwd", "u4"),
         ("pair", "i4"),
-        ("window_fwd", "i4"),  # -1 before the first TCP packet of that direction
-        ("window_bwd", "i4"),
-        ("sizes", "i4", (6,)),  # payload of the first packets; negative from the responder
+        ("pair_generation", "u4"),
+        ("sport", "u2"),
+        ("dport", "u2"),
         ("interface", "u2"),
         ("proto", "u1"),
         ("tcp_fwd", "u1"),  # TCP flags seen, or-ed
@@ -70,6 +61,22 @@ FLOW: Final = np.dtype(
         ("worst", "u1"),  # strongest that was ever in force
         ("context_seen", "u1"),  # the initiator's context at the latest decision point
         ("exempt", "u1"),  # something about it is on the allow-list: no rule applies
+        ("window_fwd", "i4"),  # -1 before the first TCP packet of that direction
+        ("window_bwd", "i4"),
+        ("sizes", "i4", (6,)),  # payload of the first packets; negative from the responder
+        ("until_ns", "i8"),  # and ends
+        ("since_ns", "i8"),  # the verdict in force began
+        ("dst_hi", "u8"),  # the responder
+        ("dst_lo", "u8"),
+        ("vlan", "u4"),
+        ("syns", "u4"),
+        ("retransmissions", "u4"),
+        ("throttled_packets", "u4"),
+        ("serial", "u8"),  # 1, 2, 3 … in the order of first packets
+        ("src_mac", "u8"),  # of the first packet
+        ("syn_ns", "i8"),  # latest SYN
+        ("rtt_ns", "i8"),  # SYN to SYN-ACK
+        ("delay_ns", "i8"),  # latency that a throttle would have added, summed over packets
     ],
     align=True,
 )
@@ -96,20 +103,20 @@ COUNTERS: Final = (
 
 HOST: Final = np.dtype(
     [
-        ("first_ns", "i8"),
         ("last_ns", "i8"),
         ("short_start_ns", "i8"),
         ("long_start_ns", "i8"),
         ("bucket_ns", "i8"),  # when the throttle's token bucket will be full again
-        ("current", "f8", (16,)),  # COUNTERS of the window that runs
-        ("previous", "f8", (16,)),  # COUNTERS of the one before
-        ("seen", "u8", (20,)),  # five bitmaps of 256: peers, ports, sources; long peers, ports
         ("generation", "u4"),  # counts the uses of this row
         ("rules", "u4"),  # counts the rules that ever named the host
         ("context", "u1"),  # counts crossings of a context threshold, modulo 256
         ("level", "u1"),  # thresholds crossed within this long window
         ("local", "u1"),
         ("exempt", "u1"),  # on the allow-list
+        ("current", "f8", (16,)),  # COUNTERS of the window that runs
+        ("previous", "f8", (16,)),  # COUNTERS of the one before
+        ("seen", "u8", (20,)),  # five bitmaps of 256: peers, ports, sources; long peers, ports
+        ("first_ns", "i8"),
     ],
     align=True,
 )
@@ -153,8 +160,8 @@ POINT: Final = np.dtype(
     align=True,
 )
 
-# A row of POINT as plain Python numbers, ``PointRow(*row.item())``: reading a np.void field by field
-# takes longer than the rest of a decision.
+# A row of POINT as plain Python numbers, ``PointRow(*row.item())``: reading np.void by field takes
+# longer than the rest of a decision.
 if TYPE_CHECKING:
     PointRow = Any
 else:

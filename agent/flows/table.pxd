@@ -47,7 +47,8 @@ cdef class FlowTable:
     cdef int find_or_open(self, Py_ssize_t i, i64 now) noexcept
     cdef bint is_over(self, int row, Py_ssize_t i, i64 now) noexcept
     cdef void begin(self, int row, Py_ssize_t i, i64 now) noexcept
-    cdef bint is_exempt(self, int row, Py_ssize_t i) noexcept
+    cdef bint is_exempt(self, int row) noexcept
+    cdef bint sent_by_exempt(self, Py_ssize_t i) noexcept
     cdef void end(self, int row) noexcept
     cdef void meet_hosts(self, int row, Py_ssize_t i, i64 now, bint forward) noexcept
     cdef void count(self, int row, Py_ssize_t i, i64 now, bint forward) noexcept

@@ -277,18 +277,22 @@ class FlowTable:
         self.rows[row].window_fwd = -1
         self.rows[row].window_bwd = -1
 
-    def is_exempt(self, row, i):
-        """Whether the allow-list names an end, the port, the interface or packet ``i``'s sender."""
-        k: cython.Py_ssize_t
-        for k in range(self.macs_allowed.shape[0]):
-            if self.macs_allowed[k] == self.src_mac[i]:
-                return True
+    def is_exempt(self, row):
+        """Whether the allow-list names one of a new flow's ends, its service or its interface."""
         return (
             self.hosts.rows[self.rows[row].src_host].exempt
             or self.hosts.rows[self.rows[row].dst_host].exempt
             or self.port_allowed[self.rows[row].dport]
             or self.interface_allowed[self.rows[row].interface]
         ) != 0
+
+    def sent_by_exempt(self, i):
+        """Whether the allow-list names the sender of packet ``i`` by its MAC address."""
+        k: cython.Py_ssize_t
+        for k in range(self.macs_allowed.shape[0]):
+            if self.macs_allowed[k] == self.src_mac[i]:
+                return True
+        return False
 
     def end(self, row):
         """Free a flow's row; keep a copy in ``ended``, which has room, if anybody will look."""
@@ -348,6 +352,7 @@ class FlowTable:
             self.rows[row].proto,
             now,
         )
+        self.rows[row].exempt = self.is_exempt(row)
         self.rows[row].pair = pair
         self.rows[row].pair_generation = self.pairs.rows[pair].generation
 
@@ -462,7 +467,7 @@ class FlowTable:
         src: cython.int = self.rows[row].src_host
         delay: cython.longlong
         version: cython.uint
-        if not self.rows[row].exempt and self.is_exempt(row, i):
+        if not self.rows[row].exempt and self.sent_by_exempt(i):
             self.rows[row].exempt = 1
             self.rows[row].verdict = 0
         version = (

@@ -1,8 +1,9 @@
-"""Packets per CPU second, ours beside other readers': ``python tests/bench/replay.py``.
+"""Packets per CPU second, ours beside other readers': ``python -m tests.bench.replay``.
 
 Makes a capture of two million packets (``mix.py``), hands it to each contestant, a process of its
-own on one core, and prints one line of JSON. CPU is user and system time of the process and its
-children (``wait4``); the peak is the resident memory of the largest of them, mapped file included.
+own on one core, and prints one line of JSON: the median of three runs each, taken in turns. CPU is
+user and system time of the process and its children (``wait4``); the peak is the resident memory of
+the largest of them, mapped file included.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -121,28 +121,44 @@ def make_capture(path: Path, packets: int, seed: int) -> Result:
 
 
 def contest(
-    names: Iterable[str],
-    packets: int,
-    big: dict[str, Command],
-    one: dict[str, Command],
-    limit: float,
-) -> dict[str, Result]:
-    """Each contestant's figures on the big capture; ours also less those on a single packet."""
-    results: dict[str, Result] = {}
-    for name in names:
-        if name not in big:
-            results[name] = {"error": "not installed"}
-            continue
-        print(f"{name}: {' '.join(big[name])}", file=sys.stderr)
-        result = results[name] = measure(big[name], limit)
-        if "error" in result:
-            continue
-        result["packets_per_cpu_second"] = round(packets / result["cpu_seconds"])
-        if name in OURS:
-            startup = measure(one[name], limit)["cpu_seconds"]
-            result["startup_cpu_seconds"] = startup
-            result["cpu_seconds_without_startup"] = round(result["cpu_seconds"] - startup, 3)
-    return results
+    names: list[str], packets: int, big: dict[str, Command], one: dict[str, Command],
+    rounds: int, limit: float,
+) -> dict[str, Result]:  # fmt: skip
+    """Each contestant's median run on the big capture; ours also less those on a single packet.
+
+    The contestants take turns, so that a machine that is slow for a while is slow for all.
+    """
+    runs: dict[str, list[Result]] = {name: [] for name in names}
+    startups: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds):
+        for name in names:
+            if name not in big:
+                runs[name] = [{"error": "not installed"}]
+                continue
+            print(f"round {turn + 1} of {rounds}: {name}", file=sys.stderr)
+            runs[name].append(measure(big[name], limit))
+            if name in OURS:
+                startups[name].append(measure(one[name], limit)["cpu_seconds"])
+    return {name: _summary(runs[name], startups[name], packets) for name in names}
+
+
+def _summary(runs: list[Result], startups: list[float], packets: int) -> Result:
+    """The median run by CPU time, or the first that failed."""
+    for run in runs:
+        if "error" in run:
+            return run
+    ranked = sorted(runs, key=lambda run: run["cpu_seconds"])
+    result = ranked[len(ranked) // 2]
+    result["all_cpu_seconds"] = [run["cpu_seconds"] for run in runs]
+    result["packets_per_cpu_second"] = round(packets / result["cpu_seconds"])
+    if startups:
+        startup = sorted(startups)[len(startups) // 2]
+        rest = result["cpu_seconds"] - startup
+        result["startup_cpu_seconds"] = startup
+        result["packets_per_cpu_second_without_startup"] = (
+            round(packets / rest) if rest > 0 else None
+        )
+    return result
 
 
 def ratios(results: dict[str, Result]) -> dict[str, dict[str, float]]:
@@ -181,6 +197,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--keep", type=Path, metavar="PATH", help="leave the capture there")
     parser.add_argument("--only", metavar="A,B", help=f"of ours, {', '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="runs each; the median counts")
     parser.add_argument("--limit", type=float, default=600, help="seconds for each contestant")
     parser.add_argument("--peers-venv", type=Path, metavar="DIR", help="install NFStream there")
     return parser.parse_args()
@@ -207,7 +224,7 @@ def main() -> None:
         )
         peers = args.peers_venv if "nfstream" in names else None
         big, one = (commands(file, scratch, port, peers) for file in files)
-        results = contest(names, mix["packets"], big, one, args.limit)
+        results = contest(names, mix["packets"], big, one, args.rounds, args.limit)
     report = {"mix": mix | {"seed": args.seed}, "machine": loaded, "contestants": results}
     print(json.dumps(report | {"ratios": ratios(results)}))
 
