@@ -13,7 +13,15 @@ KERNELS = [
     *(Path("agent/capture") / name for name in ("records_kernel.py", "decode_kernel.py")),
     *(
         Path("agent/flows") / name
-        for name in ("index.py", "hosts.py", "pairs.py", "rules.py", "observer.py", "table.py")
+        for name in (
+            "index.py",
+            "hosts.py",
+            "pairs.py",
+            "rules.py",
+            "counter.py",
+            "observer.py",
+            "table.py",
+        )
     ),
 ]
 

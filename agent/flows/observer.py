@@ -1,4 +1,4 @@
-"""Observer: one row of the tables' state, in the order and scaling of ``observation.FEATURES``.
+"""Observer: decision points, and the tables' state in the order of ``observation.FEATURES``.
 
 Compiled (types in ``observer.pxd``). Feature k of the observation is ``raw[k]`` here; the comments
 give the names, and a test checks them one by one on a flow worked out by hand.
@@ -48,12 +48,14 @@ def regularity(mean: cython.double, m2: cython.double, n: cython.double) -> cyth
 
 
 class Observer:
-    """Writes observations of flows into ``out``, ``(points, features)`` float32."""
+    """Writes rows of ``points`` (`records.POINT`) and ``out``, ``(points, features)`` float32."""
 
-    def __init__(self, flows, hosts, pairs, out):
+    def __init__(self, flows, hosts, pairs, rules, points, out):
         self.flows = flows
         self.hosts = hosts
         self.pairs = pairs
+        self.rules = rules
+        self.points = points
         self.service_of_port = observation.SERVICE_OF_PORT.copy()
         plain = observation.TRANSFORMS == observation.Transform.IDENTITY
         self.plain = memoryview(np.flatnonzero(plain).astype(np.int32))
@@ -64,7 +66,44 @@ class Observer:
         self.out = out
 
     def write(self, flow, now, at):
-        """Observation of a flow at ``now`` into row ``at`` of ``out``."""
+        """A decision point of a flow at ``now``, as row ``at`` of ``points`` and of ``out``."""
+        self.write_point(flow, now, at)
+        self.write_observation(flow, now, at)
+
+    def write_point(self, flow, now, at):
+        """Which flow, how far it came, and by which words rules would name its ends."""
+        self.rules.name(
+            flow,
+            self.hosts.rows[self.flows[flow].src_host].local,
+            self.hosts.rows[self.flows[flow].dst_host].local,
+        )
+        self.points[at].src_hi = self.flows[flow].src_hi
+        self.points[at].src_lo = self.flows[flow].src_lo
+        self.points[at].dst_hi = self.flows[flow].dst_hi
+        self.points[at].dst_lo = self.flows[flow].dst_lo
+        self.points[at].vlan = self.flows[flow].vlan
+        self.points[at].sport = self.flows[flow].sport
+        self.points[at].dport = self.flows[flow].dport
+        self.points[at].ts_ns = now
+        self.points[at].serial = self.flows[flow].serial
+        self.points[at].src_mac = self.flows[flow].src_mac
+        self.points[at].peer_hi = self.rules.peer_hi
+        self.points[at].peer_lo = self.rules.peer_lo
+        self.points[at].host_hi = self.rules.host_hi
+        self.points[at].host_lo = self.rules.host_lo
+        self.points[at].source_hi = self.rules.source_hi
+        self.points[at].source_lo = self.rules.source_lo
+        self.points[at].passed_bytes = self.flows[flow].passed_bytes
+        self.points[at].row = flow
+        self.points[at].packets = self.flows[flow].packets_fwd + self.flows[flow].packets_bwd
+        self.points[at].passed_packets = self.flows[flow].passed_packets
+        self.points[at].interface = self.flows[flow].interface
+        self.points[at].proto = self.flows[flow].proto
+        self.points[at].in_force = self.flows[flow].verdict
+        self.points[at].exempt = self.flows[flow].exempt
+
+    def write_observation(self, flow, now, at):
+        """What the policy is shown of it."""
         i: cython.Py_ssize_t
         k: cython.int
         src: cython.int = self.flows[flow].src_host

@@ -1,4 +1,5 @@
 cimport cython
+from agent.flows.counter cimport Counter
 from agent.flows.hosts cimport HostTable
 from agent.flows.index cimport Index
 from agent.flows.observer cimport Observer
@@ -16,6 +17,7 @@ cdef class FlowTable:
     cdef readonly i64 now_ns, flows, evictions
     cdef readonly Py_ssize_t n_points, n_ended
     cdef public bint collects_ended
+    cdef Counter counter
     cdef Observer observer
     cdef readonly object allowed_interfaces
     cdef i64 idle_ns, active_ns
@@ -51,11 +53,6 @@ cdef class FlowTable:
     cdef bint sent_by_exempt(self, Py_ssize_t i) noexcept
     cdef void end(self, int row) noexcept
     cdef void meet_hosts(self, int row, Py_ssize_t i, i64 now, bint forward) noexcept
-    cdef void count(self, int row, Py_ssize_t i, i64 now, bint forward) noexcept
-    cdef void count_tcp(self, int row, Py_ssize_t i, i64 now, bint forward) noexcept
-    cdef void answer(self, int row, i64 now, bint refused) noexcept
-    cdef void answer_unreachable(self, int row, i64 now, bint forward) noexcept
     cdef void meet_pair(self, int row, Py_ssize_t i, i64 now) noexcept
     cdef void enforce(self, int row, Py_ssize_t i, i64 now) noexcept
     cdef bint is_decision_point(self, int row, i64 now) noexcept
-    cdef void emit(self, int row, i64 now) noexcept

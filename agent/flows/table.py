@@ -19,6 +19,7 @@ from agent.allowlist import AllowList
 from agent.capture.packets import PacketBatch
 from agent.decision import RuleKey
 from agent.flows.capacity import Capacity
+from agent.flows.counter import Counter
 from agent.flows.hosts import HostTable
 from agent.flows.index import Index
 from agent.flows.observer import Observer
@@ -33,18 +34,9 @@ RST = cython.declare(cython.int, 0x04)
 ACK = cython.declare(cython.int, 0x10)
 
 VLAN_MASK = cython.declare(cython.ulonglong, 0xFFFFFF)  # two tags of 12 bits
-# Sequence numbers are compared modulo 2^32 (RFC 9293, 3.4).
 MASK32 = cython.declare(cython.uint, 0xFFFFFFFF)
-HALF32 = cython.declare(cython.uint, 0x7FFFFFFF)
 
 REDECIDE_NS = cython.declare(cython.longlong, 5_000_000_000)
-
-# Places in records.COUNTERS that flows touch themselves.
-SHORT_ANSWERED = cython.declare(cython.int, 3)
-SHORT_IN_ESTABLISHED = cython.declare(cython.int, 7)
-LONG_ANSWERED = cython.declare(cython.int, 11)
-LONG_REFUSED = cython.declare(cython.int, 12)
-LONG_UPLOAD = cython.declare(cython.int, 13)
 
 
 class FlowTable:
@@ -84,9 +76,10 @@ class FlowTable:
         self.observations = np.zeros((batch, len(observation.FEATURES)), np.float32)
         self.hosts = HostTable(capacity.hosts, seed, home, allowed.networks)
         self.pairs = PairTable(capacity.pairs, seed)
-        self.rules = RuleTable(capacity.rules, seed, self.table.view(np.recarray))
+        self.rules = RuleTable(capacity.rules, seed, self.rows)
+        self.counter = Counter(self.rows, self.hosts, self.pairs)
         self.observer = Observer(
-            self.table.view(np.recarray), self.hosts, self.pairs, self.observations
+            self.rows, self.hosts, self.pairs, self.rules, self.point_rows, self.observations
         )
         self.port_allowed = memoryview(allowed.ports)
         self.macs_allowed = memoryview(allowed.macs)
@@ -165,10 +158,16 @@ class FlowTable:
                 and self.rows[row].src_hi == self.src_hi[i]
             )
             self.meet_hosts(row, i, now, forward)
-            self.count(row, i, now, forward)
+            self.counter.count(
+                row, now, forward, self.ip_bytes[i], self.payload[i], self.tcp[i], self.window[i],
+                self.seq[i], self.icmp[i],
+            )  # fmt: skip
             self.enforce(row, i, now)
             if self.is_decision_point(row, now):
-                self.emit(row, now)
+                self.rows[row].decided_ns = now
+                self.rows[row].context_seen = self.hosts.rows[self.rows[row].src_host].context
+                self.observer.write(row, now, self.n_points)
+                self.n_points += 1
             i += 1
         return i
 
@@ -356,112 +355,6 @@ class FlowTable:
         self.rows[row].pair = pair
         self.rows[row].pair_generation = self.pairs.rows[pair].generation
 
-    def count(self, row, i, now, forward):
-        """Add packet ``i`` to its flow, its pair and its hosts' upload."""
-        src: cython.int = self.rows[row].src_host
-        pair: cython.int = self.rows[row].pair
-        nth: cython.uint = self.rows[row].packets_fwd + self.rows[row].packets_bwd
-        payload: cython.int = self.payload[i]
-        gap: cython.double
-        delta: cython.double
-        self.rows[row].gap_last = now - self.rows[row].last_ns
-        self.rows[row].last_ns = now
-        self.rows[row].ip_bytes += self.ip_bytes[i]
-        if nth < 6:
-            self.rows[row].sizes[nth] = payload if forward else -payload
-        if forward:
-            if self.rows[row].packets_fwd:
-                gap = now - self.rows[row].last_fwd_ns
-                delta = gap - self.rows[row].gap_mean
-                self.rows[row].gap_mean += delta / self.rows[row].packets_fwd
-                self.rows[row].gap_m2 += delta * (gap - self.rows[row].gap_mean)
-            self.rows[row].last_fwd_ns = now
-            self.rows[row].packets_fwd += 1
-            self.rows[row].payload_fwd += payload
-            if payload:
-                self.hosts.roll(src, now)
-                self.hosts.rows[src].current[LONG_UPLOAD] += payload
-                if self.pairs.rows[pair].generation == self.rows[row].pair_generation:
-                    self.pairs.rows[pair].upload += payload
-        else:
-            self.rows[row].packets_bwd += 1
-            self.rows[row].payload_bwd += payload
-        if self.proto[i] == TCP:
-            self.count_tcp(row, i, now, forward)
-        elif not forward:
-            self.answer(row, now, False)
-        if (self.proto[i] == 1 and self.icmp[i] >> 8 == 3) or (
-            self.proto[i] == 58 and self.icmp[i] >> 8 == 1
-        ):  # destination unreachable (RFC 792, RFC 4443): the receiver was refused something
-            self.answer_unreachable(row, now, forward)
-
-    def count_tcp(self, row, i, now, forward):
-        """The handshake, resets, first windows and retransmissions of a TCP packet."""
-        flags: cython.int = self.tcp[i]
-        seq: cython.uint = self.seq[i]
-        following: cython.uint
-        expected: cython.uint
-        ahead: cython.uint
-        dst: cython.int = self.rows[row].dst_host
-        first: cython.bint
-        is_first: cython.bint
-        following = (seq + self.payload[i] + ((flags & SYN) != 0) + ((flags & FIN) != 0)) & MASK32
-        if forward:
-            expected = cython.cast(cython.uint, self.rows[row].next_seq_fwd)
-            first = self.rows[row].window_fwd < 0
-            if first:
-                self.rows[row].window_fwd = self.window[i]
-            self.rows[row].tcp_fwd |= flags
-        else:
-            expected = cython.cast(cython.uint, self.rows[row].next_seq_bwd)
-            first = self.rows[row].window_bwd < 0
-            if first:
-                self.rows[row].window_bwd = self.window[i]
-            self.rows[row].tcp_bwd |= flags
-        ahead = (following - expected) & MASK32
-        if first or 0 < ahead < HALF32:
-            if forward:
-                self.rows[row].next_seq_fwd = following
-            else:
-                self.rows[row].next_seq_bwd = following
-        elif following != seq:  # it carries data or a flag, but nothing that is new
-            self.rows[row].retransmissions += 1
-        if flags & (SYN | ACK) == SYN:
-            self.rows[row].syns += 1
-            self.rows[row].syn_ns = now
-        if not forward:
-            is_first = self.rows[row].syns and not self.rows[row].rtt_ns
-            if is_first and flags & (SYN | ACK) == SYN | ACK:
-                self.rows[row].rtt_ns = now - self.rows[row].syn_ns
-            self.answer(row, now, (flags & RST) != 0)
-        elif (
-            not self.rows[row].established
-            and self.rows[row].tcp_bwd & SYN
-            and flags & (SYN | ACK | RST) == ACK
-        ):
-            self.rows[row].established = 1
-            self.hosts.roll(dst, now)
-            self.hosts.rows[dst].current[SHORT_IN_ESTABLISHED] += 1
-
-    def answer(self, row, now, refused):
-        """Count the responder's first word at the initiator's host: an answer or a refusal."""
-        src: cython.int = self.rows[row].src_host
-        if self.rows[row].answered or (refused and self.rows[row].packets_bwd > 1):
-            return
-        self.hosts.roll(src, now)
-        if refused:
-            self.hosts.rows[src].current[LONG_REFUSED] += 1
-            return
-        self.rows[row].answered = 1
-        self.hosts.rows[src].current[SHORT_ANSWERED] += 1
-        self.hosts.rows[src].current[LONG_ANSWERED] += 1
-
-    def answer_unreachable(self, row, now, forward):
-        """Count an ICMP destination unreachable as a refusal at the host that receives it."""
-        receiver: cython.int = self.rows[row].dst_host if forward else self.rows[row].src_host
-        self.hosts.roll(receiver, now)
-        self.hosts.rows[receiver].current[LONG_REFUSED] += 1
-
     def enforce(self, row, i, now):
         """Look up the rules on the flow if they changed; let the packet pass, wait or stop."""
         src: cython.int = self.rows[row].src_host
@@ -513,39 +406,3 @@ class FlowTable:
             or now - self.rows[row].decided_ns >= REDECIDE_NS
             or self.hosts.rows[src].context != self.rows[row].context_seen
         )
-
-    def emit(self, row, now):
-        """Write a decision point: who, when, and the observation."""
-        at: cython.Py_ssize_t = self.n_points
-        src: cython.int = self.rows[row].src_host
-        self.rows[row].decided_ns = now
-        self.rows[row].context_seen = self.hosts.rows[src].context
-        self.rules.name(
-            row, self.hosts.rows[src].local, self.hosts.rows[self.rows[row].dst_host].local
-        )
-        self.point_rows[at].src_hi = self.rows[row].src_hi
-        self.point_rows[at].src_lo = self.rows[row].src_lo
-        self.point_rows[at].dst_hi = self.rows[row].dst_hi
-        self.point_rows[at].dst_lo = self.rows[row].dst_lo
-        self.point_rows[at].vlan = self.rows[row].vlan
-        self.point_rows[at].sport = self.rows[row].sport
-        self.point_rows[at].dport = self.rows[row].dport
-        self.point_rows[at].ts_ns = now
-        self.point_rows[at].serial = self.rows[row].serial
-        self.point_rows[at].src_mac = self.rows[row].src_mac
-        self.point_rows[at].peer_hi = self.rules.peer_hi
-        self.point_rows[at].peer_lo = self.rules.peer_lo
-        self.point_rows[at].host_hi = self.rules.host_hi
-        self.point_rows[at].host_lo = self.rules.host_lo
-        self.point_rows[at].source_hi = self.rules.source_hi
-        self.point_rows[at].source_lo = self.rules.source_lo
-        self.point_rows[at].passed_bytes = self.rows[row].passed_bytes
-        self.point_rows[at].row = row
-        self.point_rows[at].packets = self.rows[row].packets_fwd + self.rows[row].packets_bwd
-        self.point_rows[at].passed_packets = self.rows[row].passed_packets
-        self.point_rows[at].interface = self.rows[row].interface
-        self.point_rows[at].proto = self.rows[row].proto
-        self.point_rows[at].in_force = self.rows[row].verdict
-        self.point_rows[at].exempt = self.rows[row].exempt
-        self.observer.write(row, now, at)
-        self.n_points += 1

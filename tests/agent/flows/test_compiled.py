@@ -17,7 +17,7 @@ from agent.decision import RuleKey, RuleKind
 from agent.flows import table as compiled
 from tests.agent.traffic import ACK, FIN, NEVER, RST, SYN, Packet, batch_of, table
 
-MODULES = ("index", "hosts", "pairs", "rules", "observer", "table")
+MODULES = ("index", "hosts", "pairs", "rules", "counter", "observer", "table")
 
 
 def plain_python() -> ModuleType:
