@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from agent.decision import RuleKey, RuleKind
 from agent.observation import FEATURES, LOG_SCALE, NAMES, TRANSFORMS, Transform, raw_values
+from tests.agent.flows.observation_page import PAGE, page
 from tests.agent.traffic import ACK, FIN, NEVER, NS, PSH, RST, SYN, Packet, observe, table
 
 
@@ -158,3 +159,7 @@ def test_names_are_unique_and_every_feature_has_a_unit_and_a_source() -> None:
     assert len(set(NAMES)) == len(NAMES) == 64
     assert all(f.unit and f.source and f.meaning for f in FEATURES)
     assert math.isclose(LOG_SCALE, 8.0)
+
+
+def test_the_page_lists_the_features() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page()
