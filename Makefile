@@ -46,7 +46,7 @@ clean:  ## remove what was made, the virtual environment too
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Sluicegate needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.cc: $(VENV)/bin/python
 	@command -v $${CC:-cc} >/dev/null || { \
@@ -55,9 +55,11 @@ $(VENV)/.cc: $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.base: $(VENV)/.cc $(SOURCES)
-	$(PIP) --editable .
+	@echo "Setting up $(VENV): packages, and packet kernels to compile (a minute or two, once)"
+	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.cc $(SOURCES)
-	$(PIP) --editable '.[dev]'
+	@echo "Setting up $(VENV) for development: packages, and packet kernels to compile"
+	@$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.base

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from agent.policy import Policy
 from agent.replay import replay_one
 from agent.report import peak_rss_bytes
 
+ROOT = Path(__file__).parents[2]
 SMALL = Settings(
     flows=FlowSettings(capacity=Capacity(flows=2048, hosts=512, pairs=1024, rules=256))
 )
@@ -50,3 +54,14 @@ def test_a_composed_gateway_has_a_label_for_every_flow(shared: Path) -> None:
     labelled = [*result.tally.families.values(), *result.tally.benign.values()]
     assert sum(f.flows for f in labelled) + result.tally.unlabelled.flows == result.flows
     assert result.tally.unlabelled.flows < result.flows / 100
+
+
+def test_memory_does_not_depend_on_the_length_of_a_capture(tmp_path: Path) -> None:
+    capture = tmp_path / "long.pcap"
+    make = [sys.executable, "-m", "tests.bench.mix", str(capture), "--packets", "400000"]
+    subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+    replay = [sys.executable, "-m", "agent.cli", "replay", str(capture), "--json"]
+    done = subprocess.run(replay, cwd=ROOT, check=True, capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    assert report["packets"] == 400_000
+    assert report["peak_rss_bytes"] < 150e6

@@ -10,13 +10,13 @@ PAGE = Path(__file__).parents[3] / "docs" / "observation.md"
 
 _TEXT = f"""# Observation v1
 
-What a policy sees of a flow at a decision point: {len(FEATURES)} float32 in this order. Declared in
-`agent/observation.py`, computed in `agent/flows/observer.py`. Schema `{SCHEMA_HASH}`: a policy bundle
-carries this hash, and an agent whose observations have another one refuses the bundle.
+What a policy sees of a flow at a decision point: {len(FEATURES)} float32 in this order. Declared
+in `agent/observation.py`, computed in `agent/flows/observer.py`. Schema `{SCHEMA_HASH}`: a policy
+bundle carries this hash, and an agent whose observations have another one refuses the bundle.
 
-`identity` is a flag or a share as it is; `log` is ln(1 + x) / {LOG_SCALE:g}, `signed_log` the same for
-|x| with the sign of x. All can be undone (`sluice observe --raw`). "Initiator" is the host that sent
-a flow's first packet (of a SYN-ACK that comes first: the one it is sent to). Windows of 10 s and
+`identity` is a flag or a share as it is; `log` is ln(1 + x) / {LOG_SCALE:g}, `signed_log` the same
+for |x| with the sign of x. All can be undone (`sluice observe --raw`). "Initiator" is the host that
+sent a flow's first packet (of a SYN-ACK that comes first: whom it is sent to). Windows of 10 s and
 10 min are sliding-window counters: the running window's count plus the previous one's, weighted by
 how much of it still lies within the window's length.
 
