@@ -7,7 +7,7 @@ OUT := out
 CAPTURE ?= tests/captures/home.pcap
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # What a change of makes another installation (and compilation) necessary.
-SOURCES := pyproject.toml setup.py constraints.txt $(wildcard agent/capture/*_kernel.py agent/flows/*.py agent/flows/*.pxd)
+SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
 
 .PHONY: help setup replay test lint bench samples policy clean
 

@@ -4,37 +4,28 @@ Everything else about the package is in ``pyproject.toml``. A compiled module st
 slowly, which is how the tests prove the two equal.
 """
 
-from pathlib import Path
-
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-KERNELS = [
-    *(Path("agent/capture") / name for name in ("records_kernel.py", "decode_kernel.py")),
-    *(
-        Path("agent/flows") / name
-        for name in (
-            "index.py",
-            "hosts.py",
-            "pairs.py",
-            "rules.py",
-            "counter.py",
-            "observer.py",
-            "table.py",
-        )
+MODULES = {
+    "agent.capture": (
+        *("records", "frame", "link", "shim", "tunnel", "transport", "fragments", "network"),
+        "parser",
     ),
-]
+    "agent.flows": ("index", "hosts", "pairs", "rules", "counter", "observer", "table"),
+}
 
 setup(
     ext_modules=cythonize(
         [
             Extension(
-                ".".join(path.with_suffix("").parts),
-                [str(path)],
+                f"{package}.{module}",
+                [f"{package.replace('.', '/')}/{module}.py"],
                 # Reproducible floats on every CPU: no fused multiply-add, no reassociation.
                 extra_compile_args=["-O3", "-ffp-contract=off"],
             )
-            for path in KERNELS
+            for package, modules in MODULES.items()
+            for module in modules
         ],
         language_level=3,
         compiler_directives={
@@ -43,5 +34,6 @@ setup(
             "initializedcheck": False,
             "cdivision": True,
         },
-    )
+    ),
+    options={"build_ext": {"parallel": True}},
 )

@@ -48,7 +48,8 @@ class Engine:
         self._allowed = AllowList.parse(settings.guard.allow)
         self._tick_ns = int(settings.tick_s * _NS)
         self._tick_end = 0
-        self._pending: list[tuple[PointRow, Rule]] = []
+        self._pending: list[tuple[PointRow, Rule]] = []  # rules that the tick's end puts in force
+        self._settling: list[tuple[NDArray[np.void], NDArray[np.uint8]]] = []  # by step
         self._bound: PacketBatch | None = None
         self.table = FlowTable(
             settings.flows.capacity,
@@ -94,15 +95,20 @@ class Engine:
         logits = self._policy.logits(observations) if n else np.zeros((0, 4), np.float32)
         proposed = logits.argmax(axis=1).astype(np.uint8)
         applied, reasons, rules = self._guard.apply(points, logits, proposed)
-        self._pending += [(PointRow(*points[row].item()), rule) for row, rule in rules.items()]
+        acted = np.flatnonzero(applied)
+        if len(acted):
+            self._settling.append((points[acted], applied[acted]))
+            self._pending += [(PointRow(*points[row].item()), rule) for row, rule in rules.items()]
         return Decisions(points, observations, logits, proposed, applied, reasons, rules)
 
     def _turn(self, now_ns: int) -> None:
         """End the tick: put what was decided in force, as seen from the next one."""
         for point, rule in self._pending:
             self.table.put_in_force(rule.key, rule.verdict, rule.since_ns, rule.until_ns)
-            self.table.settle(point, rule.verdict)
             self.table.hosts.alert(point.src_hi, point.src_lo, rule.verdict, self.table.now_ns)
+        for points, verdicts in reversed(self._settling):
+            self.table.settle(points, verdicts)
+        self._settling.clear()
         self._enforcer.apply(rule for _, rule in self._pending)
         self._pending.clear()
         self._tick_end = (now_ns // self._tick_ns + 1) * self._tick_ns

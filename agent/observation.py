@@ -1,8 +1,8 @@
 """The observation: THE contract between packets and policies.
 
 A row is float32 of length ``len(FEATURES)``. Every feature is declared here, in order, with its
-unit, its transform and where it comes from; ``agent/flows/flow_kernel.py`` computes the raw values
-in this order and applies the transforms declared here. ``SCHEMA_HASH`` covers the declaration, and
+unit, its transform and where it comes from; ``agent/flows/observer.py`` computes the raw values in
+this order and applies the transforms declared here. ``SCHEMA_HASH`` covers the declaration, and
 a policy bundle carries it: a policy never runs on observations that it was not made for.
 
 Only header fields, sizes, times and counts: no payload, no address, no name, no port number beyond

@@ -124,7 +124,9 @@ def bytes_text(count: float) -> str:
         if round(count) < 1000 or unit == "GB":
             break
         count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+    if unit == "B":
+        return f"{round(count)} B"
+    return f"{count:.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
 
 
 def seconds_text(seconds: float) -> str:

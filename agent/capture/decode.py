@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.capture.decode_kernel import FrameParser
-from agent.capture.links import link_name
+from agent.capture.link_types import link_name
 from agent.capture.packets import PacketBatch, Undecoded
+from agent.capture.parser import FrameParser
 
 _DECODED = (
     *("src_mac", "src_hi", "src_lo", "dst_hi", "dst_lo", "vlan", "sport", "dport", "proto"),

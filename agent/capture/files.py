@@ -33,7 +33,7 @@ from agent.capture.formats import (
     PcapngFormat,
 )
 from agent.capture.packets import PacketBatch
-from agent.capture.records_kernel import RecordWalker, Stop
+from agent.capture.records import RecordWalker, Stop
 from agent.capture.windows import Window
 from agent.errors import NotACapture
 

@@ -1,4 +1,4 @@
-"""pcap and pcapng: file headers, sections and interfaces; the packet records are the kernel's.
+"""pcap and pcapng: file headers, sections and interfaces; `records` finds the packets between them.
 
 After draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng; the modified pcap dialect is that of
 Alexey Kuznetsov's old Linux patches.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from agent.capture.gunzip import GZIP_MAGIC
-from agent.capture.records_kernel import MAX_BLOCK_BYTES, MAX_INTERFACES, RecordWalker, Stop
+from agent.capture.records import MAX_BLOCK_BYTES, MAX_INTERFACES, RecordWalker, Stop
 
 ByteOrder = Literal["little", "big"]
 

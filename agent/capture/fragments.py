@@ -6,8 +6,6 @@ Compiled (types in ``fragments.pxd``). Bounded: where two packets meet in a slot
 import cython
 import numpy as np
 
-from agent.capture.frame import Frame
-
 SLOTS = 4096  # 12 bits of the hash
 
 GOLDEN = cython.declare(cython.ulonglong, 0x9E3779B1)  # 2^32 over the golden ratio

@@ -1,8 +1,8 @@
 """Frame: what is left to parse of one frame, and the row of the batch that it fills.
 
-Compiled (types in ``frame.pxd``). A parser takes the frame, checks that the bytes it needs come
-before ``end``, moves ``at`` behind its header and returns what follows: an EtherType (IEEE 802
-numbers, IANA registry), 0 at the end of the walk, or a negative ``Undecoded``.
+Compiled (types in ``frame.pxd``). A header's parser takes the frame, reads no byte at or behind
+``end``, moves ``at`` to where its header ends and returns what follows: an EtherType (IEEE 802
+numbers, IANA registry), 0 where the walk ends well, or a negative ``Undecoded``.
 """
 
 import cython

@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0911 (returns are how a parser says what follows)
 """The header that a link type begins with: Ethernet and LLC, Linux's SLL, loopback, PPP, raw IP.
 
 Compiled (types in ``link.pxd``). Ethernet and PPP stand inside tunnels and shims as well.
@@ -6,7 +5,6 @@ Compiled (types in ``link.pxd``). Ethernet and PPP stand inside tunnels and shim
 
 import cython
 
-from agent.capture.frame import Frame
 from agent.capture.packets import Undecoded
 
 LINK_TYPE = cython.declare(cython.int, -Undecoded.LINK_TYPE)
@@ -17,7 +15,7 @@ PPPOE_CONTROL = cython.declare(cython.int, -Undecoded.PPPOE_CONTROL)
 OTHER_ETHERTYPE = cython.declare(cython.int, -Undecoded.OTHER_ETHERTYPE)
 
 
-def link_header(frame: Frame, link_type: int) -> int:
+def link_header(frame, link_type):
     """Parse the header of a `agent.capture.link_types.Link`."""
     if link_type == 1:
         return ethernet(frame)
@@ -43,7 +41,7 @@ def link_header(frame: Frame, link_type: int) -> int:
 # ── Ethernet ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def ethernet(frame: Frame) -> int:
+def ethernet(frame):
     """IEEE 802.3, 3.2: two addresses, then a type or a length."""
     if frame.end - frame.at < 14:
         return TRUNCATED
@@ -53,14 +51,14 @@ def ethernet(frame: Frame) -> int:
     return type_or_length(frame)
 
 
-def type_or_length(frame: Frame) -> int:
+def type_or_length(frame):
     """Below 1536 it is a length, and IEEE 802.2 LLC follows (IEEE 802.3, 3.2.6)."""
     value: cython.int = frame.word16(frame.at)
     frame.at += 2
     return value if value >= 0x600 else llc(frame)
 
 
-def llc(frame: Frame) -> int:
+def llc(frame):
     """Only SNAP with an all-zero OUI carries an EtherType (RFC 1042)."""
     if frame.end - frame.at < 3:
         return TRUNCATED
@@ -74,7 +72,7 @@ def llc(frame: Frame) -> int:
     return ethertype(frame, frame.at - 2)
 
 
-def ethertype(frame: Frame, at: int) -> int:
+def ethertype(frame, at):
     """A type where no length may stand."""
     value: cython.int = frame.word16(at)
     return value if value >= 0x600 else OTHER_ETHERTYPE
@@ -83,7 +81,7 @@ def ethertype(frame: Frame, at: int) -> int:
 # ── Linux's cooked captures ───────────────────────────────────────────────────────────────────────
 
 
-def sll(frame: Frame) -> int:
+def sll(frame):
     """LINKTYPE_LINUX_SLL: packet type, ARPHRD, address length and bytes, protocol."""
     if frame.end - frame.at < 16:
         return TRUNCATED
@@ -93,7 +91,7 @@ def sll(frame: Frame) -> int:
     return sll_protocol(frame, frame.word16(frame.at - 2))
 
 
-def sll2(frame: Frame) -> int:
+def sll2(frame):
     """LINKTYPE_LINUX_SLL2: protocol, interface, ARPHRD, packet type, address."""
     if frame.end - frame.at < 20:
         return TRUNCATED
@@ -103,7 +101,7 @@ def sll2(frame: Frame) -> int:
     return sll_protocol(frame, frame.word16(frame.at - 20))
 
 
-def sll_protocol(frame: Frame, protocol: int) -> int:
+def sll_protocol(frame, protocol):
     """An EtherType, or 4 for LLC."""
     if protocol >= 0x600:
         return protocol
@@ -113,7 +111,7 @@ def sll_protocol(frame: Frame, protocol: int) -> int:
 # ── Links of two ends ─────────────────────────────────────────────────────────────────────────────
 
 
-def loopback(frame: Frame) -> int:
+def loopback(frame):
     """LINKTYPE_NULL and LOOP: an address family, in either byte order."""
     family: cython.int
     if frame.end - frame.at < 4:
@@ -133,7 +131,7 @@ def loopback(frame: Frame) -> int:
     return OTHER_ETHERTYPE
 
 
-def cisco_hdlc(frame: Frame) -> int:
+def cisco_hdlc(frame):
     """LINKTYPE_C_HDLC: address, control, EtherType."""
     if frame.end - frame.at < 4:
         return TRUNCATED
@@ -141,7 +139,7 @@ def cisco_hdlc(frame: Frame) -> int:
     return ethertype(frame, frame.at - 2)
 
 
-def ppp(frame: Frame) -> int:
+def ppp(frame):
     """RFC 1661: a protocol number of two bytes, or of one odd byte; RFC 1662 framing before."""
     protocol: cython.int
     if frame.end - frame.at < 2:
@@ -167,7 +165,7 @@ def ppp(frame: Frame) -> int:
     return PPPOE_CONTROL
 
 
-def ip_by_version(frame: Frame, otherwise: int) -> int:
+def ip_by_version(frame, otherwise):
     """IP without a header before it, known by its first four bits; else ``otherwise``."""
     if frame.end - frame.at < 1:
         return TRUNCATED

@@ -5,8 +5,6 @@ Compiled (types in ``network.pxd``). What is found of a transport header is `tra
 
 import cython
 
-from agent.capture.fragments import Fragments
-from agent.capture.frame import Frame
 from agent.capture.packets import Undecoded
 from agent.capture.transport import transport
 
@@ -15,7 +13,7 @@ MALFORMED = cython.declare(cython.int, -Undecoded.MALFORMED)
 MAPPED = cython.declare(cython.ulonglong, 0xFFFF << 32)  # ::ffff:0:0/96 (RFC 4291, 2.5.5.2)
 
 
-def ipv4(frame: Frame, fragments: Fragments) -> int:
+def ipv4(frame, fragments):
     """RFC 791, 3.1."""
     at: cython.Py_ssize_t = frame.at
     row: cython.Py_ssize_t = frame.row
@@ -40,7 +38,7 @@ def ipv4(frame: Frame, fragments: Fragments) -> int:
     return upper(frame, fragments, protocol, False)
 
 
-def ipv6(frame: Frame, fragments: Fragments) -> int:
+def ipv6(frame, fragments):
     """RFC 8200, 3."""
     at: cython.Py_ssize_t = frame.at
     row: cython.Py_ssize_t = frame.row
@@ -61,7 +59,7 @@ def ipv6(frame: Frame, fragments: Fragments) -> int:
     return upper(frame, fragments, protocol, True)
 
 
-def begin_row(frame: Frame, total: int, ttl: int) -> None:
+def begin_row(frame, total, ttl):
     """Enter a valid IP header in the row, and narrow the walk to its ``total`` bytes."""
     row: cython.Py_ssize_t = frame.row
     if frame.found:  # the inner packet counts, not the outer one
@@ -77,7 +75,7 @@ def begin_row(frame: Frame, total: int, ttl: int) -> None:
     frame.end = min(frame.end, frame.wire)
 
 
-def upper(frame: Frame, fragments: Fragments, protocol: int, v6: bool) -> int:
+def upper(frame, fragments, protocol, v6):
     """Walk what follows the IP header: extension headers, then the transport header."""
     following: cython.int
     if protocol not in (6, 17):  # nearly every packet is TCP or UDP
@@ -90,7 +88,7 @@ def upper(frame: Frame, fragments: Fragments, protocol: int, v6: bool) -> int:
     return following
 
 
-def extensions(frame: Frame, protocol: int, v6: bool) -> int:
+def extensions(frame, protocol, v6):
     """Skip IPv6 extension headers (IANA's list), and AH (RFC 4302) in IPv4 too."""
     size: cython.int
     fragment: cython.int
@@ -115,13 +113,13 @@ def extensions(frame: Frame, protocol: int, v6: bool) -> int:
     return protocol
 
 
-def begin_fragment(frame: Frame, identification: int, protocol: int) -> None:
+def begin_fragment(frame, identification, protocol):
     """Key of the packet that the fragment belongs to, beside its addresses; never 0."""
     key: cython.ulonglong = 1
     frame.key = (key << 32 | identification) << 8 | protocol
 
 
-def tail_fragment(frame: Frame, fragments: Fragments, protocol: int) -> int:
+def tail_fragment(frame, fragments, protocol):
     """A fragment that is not the first takes the first one's protocol and ports."""
     frame.proto[frame.row] = protocol
     fragments.recall(frame)

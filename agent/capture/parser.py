@@ -1,9 +1,7 @@
 """FrameParser: from the link's header down to the innermost IP packet and its transport header.
 
-Compiled (types in ``parser.pxd``); so are the parsers of the layers: `link`, `shim`, `network`,
-`transport` and `tunnel`. Each takes a `frame.Frame` and returns the EtherType of what follows its
-header, so that one loop walks any nesting; 0 ends the walk well, a negative ``Undecoded`` ends it
-otherwise. No byte beyond the captured ones is read.
+Compiled (types in ``parser.pxd``). The headers are parsed by `link`, `shim`, `network`, `transport`
+and `tunnel`, which tell what follows as an EtherType, so that one loop here walks any nesting.
 """
 
 import cython
@@ -75,17 +73,21 @@ class FrameParser:
 
     def walk(self, frame, link_type):
         """Decode the frame in hand; returns its ``Undecoded`` status."""
-        depth: cython.int
+        depth: cython.int = 0
         frame.found = False
         frame.mac = 0
         frame.tags = 0
         following: cython.int = link_header(frame, link_type)
-        for depth in range(DEEPEST + 2):
+        while following > 0:
+            if depth > DEEPEST:
+                frame.clear()
+                return TOO_DEEP
+            depth += 1
             if following == 0x0800:
                 following = ipv4(frame, self.fragments)
             elif following == 0x86DD:
                 following = ipv6(frame, self.fragments)
-            elif following > 0:
+            else:
                 following = shim(frame, following)
         # What a tunnel holds may be beyond us; the packet that carries it was decoded all the same.
         return OK if frame.found else -following

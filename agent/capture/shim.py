@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0911 (returns are how a parser says what follows)
 """What stands between the link's header and IP: VLAN tags, MPLS labels, PPPoE; and what is no IP.
 
 Compiled (types in ``shim.pxd``).
@@ -6,7 +5,6 @@ Compiled (types in ``shim.pxd``).
 
 import cython
 
-from agent.capture.frame import Frame
 from agent.capture.link import ethernet, ip_by_version, ppp, type_or_length
 from agent.capture.packets import Undecoded
 
@@ -21,7 +19,7 @@ MACSEC = cython.declare(cython.int, -Undecoded.MACSEC)
 OTHER_ETHERTYPE = cython.declare(cython.int, -Undecoded.OTHER_ETHERTYPE)
 
 
-def shim(frame: Frame, kind: int) -> int:
+def shim(frame, kind):
     """Parse the header that an EtherType other than IP's announces, or name what it is."""
     if kind in (0x8100, 0x88A8, 0x9100):
         return vlan(frame)
@@ -44,7 +42,7 @@ def shim(frame: Frame, kind: int) -> int:
     return OTHER_ETHERTYPE
 
 
-def vlan(frame: Frame) -> int:
+def vlan(frame):
     """IEEE 802.1Q, 9.6: priority and VID, then a type or a length."""
     if frame.end - frame.at < 4:
         return TRUNCATED
@@ -53,7 +51,7 @@ def vlan(frame: Frame) -> int:
     return type_or_length(frame)
 
 
-def mpls(frame: Frame) -> int:
+def mpls(frame):
     """RFC 3032: labels to the stack's bottom; then IP, or a pseudowire (RFC 4385, 4448)."""
     bottom: cython.bint = False
     while not bottom:
@@ -69,7 +67,7 @@ def mpls(frame: Frame) -> int:
     return ip_by_version(frame, MPLS)
 
 
-def pppoe(frame: Frame) -> int:
+def pppoe(frame):
     """RFC 2516: version and type 1, code 0 for a session's data, session, length."""
     if frame.end - frame.at < 6:
         return TRUNCATED

@@ -5,11 +5,10 @@ Compiled (types in ``transport.pxd``).
 
 import cython
 
-from agent.capture.frame import Frame
 from agent.capture.tunnel import ip_tunnel, udp_tunnel
 
 
-def transport(frame: Frame, protocol: int) -> int:
+def transport(frame, protocol):
     """Take what was captured of the transport header; go on where the protocol is a tunnel."""
     row: cython.Py_ssize_t = frame.row
     header: cython.Py_ssize_t = 0
@@ -29,7 +28,7 @@ def transport(frame: Frame, protocol: int) -> int:
     return udp_tunnel(frame) if protocol == 17 else ip_tunnel(frame, protocol)
 
 
-def tcp(frame: Frame) -> int:
+def tcp(frame):
     """Ports, sequence number, flags and window; returns the header's length."""
     row: cython.Py_ssize_t = frame.row
     at: cython.Py_ssize_t = frame.at
@@ -46,7 +45,7 @@ def tcp(frame: Frame) -> int:
     return header
 
 
-def ports(frame: Frame) -> None:
+def ports(frame):
     """Source and destination, which stand first in every protocol that has them."""
     if frame.end - frame.at >= 4:
         frame.sport[frame.row] = frame.word16(frame.at)

@@ -5,7 +5,6 @@ Compiled (types in ``tunnel.pxd``). What is no tunnel ends the walk.
 
 import cython
 
-from agent.capture.frame import Frame
 from agent.capture.link import ethernet, ethertype
 from agent.capture.packets import Undecoded
 
@@ -13,7 +12,7 @@ TRUNCATED = cython.declare(cython.int, -Undecoded.TRUNCATED)
 MALFORMED = cython.declare(cython.int, -Undecoded.MALFORMED)
 
 
-def udp_tunnel(frame: Frame) -> int:
+def udp_tunnel(frame):
     """VXLAN (RFC 7348, 5) on its port and on Linux's older one, with the I flag set."""
     port: cython.int = frame.dport[frame.row]
     if port not in (4789, 8472) or frame.end - frame.at < 16 or not frame.data[frame.at + 8] & 8:
@@ -22,7 +21,7 @@ def udp_tunnel(frame: Frame) -> int:
     return ethernet(frame)
 
 
-def ip_tunnel(frame: Frame, protocol: int) -> int:
+def ip_tunnel(frame, protocol):
     """IP in IP, and GRE."""
     if protocol == 4:  # RFC 2003
         return 0x0800
@@ -31,7 +30,7 @@ def ip_tunnel(frame: Frame, protocol: int) -> int:
     return gre(frame) if protocol == 47 else 0
 
 
-def gre(frame: Frame) -> int:
+def gre(frame):
     """RFC 2784 with RFC 2890's key and sequence number, and version 1 for PPTP (RFC 2637)."""
     if frame.end - frame.at < 4:
         return TRUNCATED

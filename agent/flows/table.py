@@ -24,7 +24,7 @@ from agent.flows.hosts import HostTable
 from agent.flows.index import Index
 from agent.flows.observer import Observer
 from agent.flows.pairs import PairTable
-from agent.flows.records import FLOW, POINT, PointRow
+from agent.flows.records import FLOW, POINT
 from agent.flows.rules import RuleTable
 
 TCP = cython.declare(cython.int, 6)
@@ -189,21 +189,18 @@ class FlowTable:
         else:  # a remote /64, or a host that was forgotten
             self.rules.version += 1
 
-    def settle(self, point: PointRow, verdict: int) -> bool:
-        """Note the verdict of a decision point (`records.POINT`) at its flow.
+    def settle(self, points: NDArray[np.void], verdicts: NDArray[np.uint8]) -> None:
+        """Note the verdicts of decision points, in their order, at the flows that still live.
 
-        Where it stops the flow, what was followed since then no longer counts as passed. False
-        where the flow has ended since.
+        What was followed of a flow since the first point that stopped it does not count as passed.
         """
-        row: cython.int = point.row
-        if self.rows[row].serial != point.serial:
-            return False
-        if verdict > self.rows[row].worst:
-            self.rows[row].worst = verdict
-        if verdict >= 2:
-            self.rows[row].passed_packets = point.passed_packets
-            self.rows[row].passed_bytes = point.passed_bytes
-        return True
+        points, verdicts = points[::-1], verdicts[::-1]  # of several for one flow the first stays
+        alive = self.table["serial"][points["row"]] == points["serial"]
+        rows, verdicts = points["row"][alive], verdicts[alive]
+        self.table["worst"][rows] = np.maximum(self.table["worst"][rows], verdicts)
+        stops = verdicts >= 2
+        for field in ("passed_packets", "passed_bytes"):
+            self.table[field][rows[stops]] = points[field][alive][stops]
 
     def find_or_open(self, i, now):
         """The row of packet ``i``'s flow, which may be new."""

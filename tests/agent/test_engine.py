@@ -60,6 +60,17 @@ def test_a_block_stops_later_flows_to_the_same_service_and_no_others() -> None:
     assert [int(f["worst"]) for f in flows] == [2, 2, 0]
 
 
+def test_flows_of_one_tick_are_stopped_by_their_own_verdicts() -> None:
+    engine = Engine(Settings(), Always(Verdict.ISOLATE), Recorder())
+    scan = [Packet(at=1000.0 + i / 1000, dport=1 + i, tcp=SYN) for i in range(50)]
+    scan += [Packet(at=1000.5, dport=7), Packet(at=1000.6, dport=7)]  # packets 2 and 3 of one
+    decisions, flows = run(engine, scan)
+    assert decisions[0] == (Verdict.ISOLATE, Reason.POLICY)
+    assert set(decisions[1:]) == {(Verdict.ISOLATE, Reason.IN_FORCE)}
+    assert {int(f["worst"]) for f in flows} == {Verdict.ISOLATE}
+    assert {int(f["passed_packets"]) for f in flows} == {1}
+
+
 def test_a_rule_expires_with_packet_time() -> None:
     engine = Engine(Settings(), Always(Verdict.BLOCK), Recorder())
     packets = [Packet(at=1000.0 + 55 * i, proto=17) for i in range(3)]

@@ -63,20 +63,21 @@ def taught_scapy():
 
 def scapy_packets(path: Path) -> Iterator[tuple[bytes, int, int]]:
     """Captured bytes, length on the wire and time in ns, up to where scapy gives up."""
-    try:
-        reader = RawPcapReader(str(path))
-        while True:
-            frame, meta = reader._read_packet(size=1 << 24)
-            if isinstance(reader, RawPcapNgReader):
-                ticks = ((meta.tshigh or 0) << 32) + (meta.tslow or 0)
-                ns = ticks * 10**9 // (meta.tsresol or 10**6)
-                if meta.tshigh is None:
-                    frame = b""  # a simple packet block: scapy cuts it by another section's rule
-            else:
-                ns = meta.sec * 10**9 + meta.usec * (1 if reader.nano else 1000)
-            yield frame, meta.wirelen, ns
-    except Exception:  # of whatever class, it says that the file has ended or is damaged
-        return
+    with path.open("rb") as file:
+        try:
+            reader = RawPcapReader(file)
+            while True:
+                frame, meta = reader._read_packet(size=1 << 24)
+                if isinstance(reader, RawPcapNgReader):
+                    ticks = ((meta.tshigh or 0) << 32) + (meta.tslow or 0)
+                    ns = ticks * 10**9 // (meta.tsresol or 10**6)
+                    if meta.tshigh is None:  # a simple packet block
+                        frame = b""  # scapy cuts it by another section's rule
+                else:
+                    ns = meta.sec * 10**9 + meta.usec * (1 if reader.nano else 1000)
+                yield frame, meta.wirelen, ns
+        except Exception:  # of whatever class, it says that the file has ended or is damaged
+            return
 
 
 def readable(corpus: list[Path]):

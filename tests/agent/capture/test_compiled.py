@@ -2,45 +2,59 @@
 
 import contextlib
 import gzip
-import importlib.util
 import inspect
 import random
 import sys
-from importlib.machinery import ExtensionFileLoader
+from importlib.machinery import ExtensionFileLoader, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from agent.capture import decode_kernel, records_kernel
+import agent.capture
+from agent.capture import parser, records
 from agent.errors import NotACapture
 from tests.agent.capture import helpers as h
 from tests.agent.capture.test_damage import SEEDS, mutate
 
+# Each after those that it imports.
+MODULES = (
+    *("records", "frame", "link", "shim", "tunnel", "transport", "fragments", "network"),
+    "parser",
+)
+
 pytestmark = pytest.mark.skipif(
-    not isinstance(decode_kernel.__spec__.loader, ExtensionFileLoader),
+    not isinstance(parser.__spec__.loader, ExtensionFileLoader),
     reason="the kernels are not compiled: python setup.py build_ext --inplace",
 )
 
 
-def uncompiled(module: ModuleType) -> ModuleType:
-    """The module's source, run by Python under another name."""
-    source = Path(module.__file__).parent / (module.__name__.rpartition(".")[2] + ".py")
-    spec = importlib.util.spec_from_file_location(f"{module.__name__}_uncompiled", source)
-    plain = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = plain
-    spec.loader.exec_module(plain)
-    plain.Stop = getattr(module, "Stop", None)  # the callers compare its members by identity
+def uncompiled(monkeypatch) -> dict[str, ModuleType]:
+    """The modules' sources, run by Python; those already imported stay compiled."""
+    plain = {}
+    with monkeypatch.context() as patch:
+        for name in MODULES:
+            full = f"agent.capture.{name}"
+            assert isinstance(sys.modules[full].__spec__.loader, ExtensionFileLoader), full
+            source = Path(agent.capture.__path__[0]) / f"{name}.py"
+            loader = SourceFileLoader(full, str(source))
+            plain[name] = module_from_spec(spec_from_loader(full, loader))
+            patch.setitem(sys.modules, full, plain[name])
+            loader.exec_module(plain[name])
+    plain["records"].Stop = records.Stop  # the callers compare its members by identity
     return plain
 
 
 @pytest.fixture
 def read_uncompiled(monkeypatch):
-    parser = uncompiled(decode_kernel).FrameParser
-    walker = uncompiled(records_kernel).RecordWalker
+    plain = uncompiled(monkeypatch)
+    parser = plain["parser"].FrameParser
+    walker = plain["records"].RecordWalker
     assert inspect.isfunction(parser.parse)
     assert inspect.isfunction(walker.walk_pcap)
+    assert inspect.isfunction(plain["parser"].ipv4)
 
     def read(path, **kwargs):
         with monkeypatch.context() as patch:

@@ -1,9 +1,7 @@
-# mypy: disable-error-code="import-untyped, valid-type, untyped-decorator, no-any-return"
-
 """Find the packet records of a capture file: where each one lies, how long it is, when it came.
 
-Layouts after the IETF drafts draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng (OPSAWG). Compiled
-by Cython; the same file runs uncompiled.
+Compiled (types in ``records.pxd``). Layouts after the IETF drafts draft-ietf-opsawg-pcap and
+draft-ietf-opsawg-pcapng (OPSAWG).
 """
 
 from enum import IntEnum
@@ -32,21 +30,20 @@ class Stop(IntEnum):
     NO_INTERFACE = 6
 
 
-# C variables, not Python objects.
-_FULL = cython.declare(cython.int, int(Stop.FULL))
-_SHORT = cython.declare(cython.int, int(Stop.SHORT))
-_CONTROL = cython.declare(cython.int, int(Stop.CONTROL))
-_BAD_LENGTH = cython.declare(cython.int, int(Stop.BAD_LENGTH))
-_BAD_TRAILER = cython.declare(cython.int, int(Stop.BAD_TRAILER))
-_BAD_CAPTURED = cython.declare(cython.int, int(Stop.BAD_CAPTURED))
-_NO_INTERFACE = cython.declare(cython.int, int(Stop.NO_INTERFACE))
-_PACKET = cython.declare(cython.int, -1)
-_OTHER = cython.declare(cython.int, -2)
-_LONGEST = cython.declare(cython.int, MAX_BLOCK_BYTES)
+FULL = cython.declare(cython.int, int(Stop.FULL))
+SHORT = cython.declare(cython.int, int(Stop.SHORT))
+CONTROL = cython.declare(cython.int, int(Stop.CONTROL))
+BAD_LENGTH = cython.declare(cython.int, int(Stop.BAD_LENGTH))
+BAD_TRAILER = cython.declare(cython.int, int(Stop.BAD_TRAILER))
+BAD_CAPTURED = cython.declare(cython.int, int(Stop.BAD_CAPTURED))
+NO_INTERFACE = cython.declare(cython.int, int(Stop.NO_INTERFACE))
+PACKET = cython.declare(cython.int, -1)  # what a block is that does not end the walk
+OTHER = cython.declare(cython.int, -2)
+LONGEST = cython.declare(cython.int, MAX_BLOCK_BYTES)
+SECOND_NS = cython.declare(cython.ulonglong, 1_000_000_000)
+LATEST = cython.declare(cython.ulonglong, (1 << 63) - 1)  # the last ns that a time can tell
 
 
-@cython.final
-@cython.cclass
 class RecordWalker:
     """Walks records and fills a batch's ``ts``, ``length``, ``captured`` and ``interface``.
 
@@ -55,37 +52,23 @@ class RecordWalker:
         offsets: ``(capacity,)``, filled with the place in the data where each row's frame begins.
     """
 
-    capacity: cython.Py_ssize_t
-    data: cython.const[cython.uchar][::1]
-    big_endian: cython.bint
-    offset: cython.longlong[::1]
-    ts: cython.longlong[::1]
-    length: cython.uint[::1]
-    captured: cython.uint[::1]
-    interface: cython.ushort[::1]
-    # The clock of each interface: ns = ticks * up / down, or ticks * 10^9 / 2^bits where up is 0.
-    up: cython.ulonglong[::1]
-    down: cython.ulonglong[::1]
-    bits: cython.uchar[::1]
-    origin: cython.longlong[::1]
-    snaplen: cython.uint[::1]
-    first: cython.Py_ssize_t  # row of the section's interface 0
-    interfaces: cython.longlong  # how many the section has declared
-    latest: cython.ulonglong
-
     def __init__(self, batch: PacketBatch, offsets: NDArray[np.int64]) -> None:
         self.capacity = batch.capacity
+        self.data = memoryview(b"")
+        self.big_endian = False
         self.offset = offsets.data
         self.ts = batch.ts.data
         self.length = batch.length.data
         self.captured = batch.captured.data
         self.interface = batch.interface.data
+        # The clock of an interface: ns = ticks * up / down, or ticks * 10^9 / 2^bits where up is 0.
         self.up = np.zeros(MAX_INTERFACES, np.uint64).data
         self.down = np.zeros(MAX_INTERFACES, np.uint64).data
         self.bits = np.zeros(MAX_INTERFACES, np.uint8).data
         self.origin = np.zeros(MAX_INTERFACES, np.int64).data
         self.snaplen = np.zeros(MAX_INTERFACES, np.uint32).data
-        self.latest = (1 << 63) - 1
+        self.first = 0  # row of the section's interface 0
+        self.interfaces = 0  # how many the section has declared
 
     def declare(self, index: int, resolution: int, origin_s: int, snaplen: int) -> None:
         """Set an interface's clock and snapshot length.
@@ -136,24 +119,23 @@ class RecordWalker:
         captured: cython.longlong
         seconds: cython.longlong
         fraction: cython.longlong
-        second_ns: cython.longlong = 1_000_000_000
         self.data = data
         self.big_endian = big_endian
-        outcome: cython.int = _SHORT
+        outcome: cython.int = SHORT
         while at + record_bytes <= size:
             if row == self.capacity or at >= limit:
-                outcome = _FULL
+                outcome = FULL
                 break
-            captured = self._u32(at + 8)
+            captured = self.word32(at + 8)
             if captured > most:
-                outcome = _BAD_LENGTH
+                outcome = BAD_LENGTH
                 break
             if at + record_bytes + captured > size:
                 break
-            seconds = self._u32(at)
-            fraction = self._u32(at + 4)
-            self.ts[row] = seconds * second_ns + fraction * tick_ns
-            self.length[row] = self._u32(at + 12)
+            seconds = self.word32(at)
+            fraction = self.word32(at + 4)
+            self.ts[row] = seconds * SECOND_NS + fraction * tick_ns
+            self.length[row] = self.word32(at + 12)
             self.captured[row] = captured
             self.interface[row] = 0
             self.offset[row] = at + record_bytes
@@ -187,83 +169,65 @@ class RecordWalker:
             The next free row, where the next block begins, and why the walk ended there.
         """
         size: cython.Py_ssize_t = data.shape[0]
-        outcome: cython.int = _SHORT
+        outcome: cython.int = SHORT
         self.data = data
         self.big_endian = big_endian
         self.first = first
         self.interfaces = interfaces
         while at + 12 <= size:
             if row == self.capacity or at >= limit:
-                outcome = _FULL
+                outcome = FULL
                 break
-            outcome = self._block(row, at, size - at)
+            outcome = self.block(row, at, size - at)
             if outcome >= 0:
                 break
-            at += self._u32(at + 4)
-            row += outcome == _PACKET
-            outcome = _SHORT
+            at += self.word32(at + 4)
+            row += outcome == PACKET
+            outcome = SHORT
         self.data = memoryview(b"")
         return row, at, Stop(outcome)
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _block(
-        self, row: cython.Py_ssize_t, at: cython.Py_ssize_t, left: cython.longlong
-    ) -> cython.int:
-        """Fill the row if the block has a packet; returns ``_PACKET``, ``_OTHER`` or a ``Stop``."""
-        kind: cython.longlong = self._u32(at)
-        total: cython.longlong = self._u32(at + 4)
+    def block(self, row, at, left):
+        """Fill the row if the block has a packet; returns ``PACKET``, ``OTHER`` or a ``Stop``."""
+        kind: cython.longlong = self.word32(at)
+        total: cython.longlong = self.word32(at + 4)
         if kind in (0x0A0D0D0A, 1):  # a section's total may be in the other byte order
-            return _CONTROL
-        if total < 12 or total % 4 != 0 or total > _LONGEST:
-            return _BAD_LENGTH
+            return CONTROL
+        if total < 12 or total % 4 != 0 or total > LONGEST:
+            return BAD_LENGTH
         if total > left:
-            return _SHORT
-        if self._u32(at + total - 4) != total:
-            return _BAD_TRAILER
+            return SHORT
+        if self.word32(at + total - 4) != total:
+            return BAD_TRAILER
         if kind == 6:
-            return self._packet(row, at, total, self._u32(at + 8)) if total >= 32 else _BAD_LENGTH
+            return self.packet(row, at, total, self.word32(at + 8)) if total >= 32 else BAD_LENGTH
         if kind == 3:
-            return self._simple_packet(row, at, total) if total >= 16 else _BAD_LENGTH
+            return self.simple_packet(row, at, total) if total >= 16 else BAD_LENGTH
         if kind == 2:
-            return self._packet(row, at, total, self._u16(at + 8)) if total >= 32 else _BAD_LENGTH
-        return _OTHER
+            return self.packet(row, at, total, self.word16(at + 8)) if total >= 32 else BAD_LENGTH
+        return OTHER
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _packet(
-        self,
-        row: cython.Py_ssize_t,
-        at: cython.Py_ssize_t,
-        total: cython.longlong,
-        index: cython.longlong,
-    ) -> cython.int:
+    def packet(self, row, at, total, index):
         """An enhanced packet block, or its obsolete forerunner."""
-        captured: cython.longlong = self._u32(at + 20)
+        captured: cython.longlong = self.word32(at + 20)
         if index >= self.interfaces:
-            return _NO_INTERFACE
+            return NO_INTERFACE
         if captured > total - 32:
-            return _BAD_CAPTURED
+            return BAD_CAPTURED
         index += self.first
-        self.ts[row] = self._time(index, self._u32(at + 12), self._u32(at + 16))
-        self.length[row] = self._u32(at + 24)
+        self.ts[row] = self.time(index, self.word32(at + 12), self.word32(at + 16))
+        self.length[row] = self.word32(at + 24)
         self.captured[row] = captured
         self.interface[row] = index
         self.offset[row] = at + 28
-        return _PACKET
+        return PACKET
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _simple_packet(
-        self, row: cython.Py_ssize_t, at: cython.Py_ssize_t, total: cython.longlong
-    ) -> cython.int:
+    def simple_packet(self, row, at, total):
         """Of the section's first interface, without a time, cut by its snapshot length."""
-        length: cython.longlong = self._u32(at + 8)
+        length: cython.longlong = self.word32(at + 8)
         captured: cython.longlong = min(length, total - 16)
         if self.interfaces == 0:
-            return _NO_INTERFACE
+            return NO_INTERFACE
         if self.snaplen[self.first] != 0:
             captured = min(captured, self.snaplen[self.first])
         self.ts[row] = 0
@@ -271,19 +235,12 @@ class RecordWalker:
         self.captured[row] = captured
         self.interface[row] = self.first
         self.offset[row] = at + 12
-        return _PACKET
+        return PACKET
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _time(
-        self, index: cython.Py_ssize_t, high: cython.ulonglong, low: cython.ulonglong
-    ) -> cython.longlong:
+    def time(self, index, high, low):
         """Nanoseconds of an interface's ticks, clamped to 64 bits."""
         ticks: cython.ulonglong = high << 32 | low
-        second_ns: cython.ulonglong = 1_000_000_000
         up: cython.ulonglong = self.up[index]
-        latest: cython.ulonglong = self.latest
         seconds: cython.ulonglong
         bits: cython.int = self.bits[index]
         ns: cython.ulonglong
@@ -291,43 +248,36 @@ class RecordWalker:
             seconds = ticks >> bits if bits < 64 else 0
             # 32 bits of a binary fraction are finer than a nanosecond.
             if bits <= 32:
-                ns = (ticks - (seconds << bits)) * second_ns >> bits
+                ns = (ticks - (seconds << bits)) * SECOND_NS >> bits
             elif bits < 64:
-                ns = ((ticks - (seconds << bits)) >> (bits - 32)) * second_ns >> 32
+                ns = ((ticks - (seconds << bits)) >> (bits - 32)) * SECOND_NS >> 32
             elif bits < 96:
-                ns = (ticks >> (bits - 32)) * second_ns >> 32
+                ns = (ticks >> (bits - 32)) * SECOND_NS >> 32
             else:
                 ns = 0
-            ns = ns + seconds * second_ns if seconds < latest // second_ns else latest
+            ns = ns + seconds * SECOND_NS if seconds < LATEST // SECOND_NS else LATEST
         elif self.down[index] != 1:
             ns = ticks // self.down[index]
         else:
-            ns = ticks * up if ticks <= latest // up else latest
-        return self._shifted(min(ns, latest), self.origin[index])
+            ns = ticks * up if ticks <= LATEST // up else LATEST
+        return self.shifted(min(ns, LATEST), self.origin[index])
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _shifted(self, ns: cython.ulonglong, origin: cython.longlong) -> cython.longlong:
+    def shifted(self, ns, origin):
         """``ns + origin`` without running over the end of 64 bits; ``ns`` is below 2^63."""
-        latest: cython.longlong = self.latest
+        latest: cython.longlong = LATEST
         time: cython.longlong = ns
         if origin > 0 and time > latest - origin:
             return latest
         return time + origin
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _u16(self, at: cython.Py_ssize_t) -> cython.uint:
+    def word16(self, at):
+        """Two bytes, in the file's order."""
         if self.big_endian:
             return self.data[at] << 8 | self.data[at + 1]
         return self.data[at + 1] << 8 | self.data[at]
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _u32(self, at: cython.Py_ssize_t) -> cython.uint:
+    def word32(self, at):
+        """Four bytes, in the file's order."""
         a: cython.uint = self.data[at]
         b: cython.uint = self.data[at + 1]
         c: cython.uint = self.data[at + 2]
