@@ -58,9 +58,21 @@ def main() -> None:
     """Run the command; named errors become one line and exit code 1."""
     try:
         app()
-    except SluiceError as error:
-        _stderr.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+    except ModuleNotFoundError as error:
+        if error.name not in {"torch", "onnx"}:
+            raise
+        _complain(f"error: {error.name} is not installed; pip install 'sluicegate[train]'")
         raise SystemExit(1) from None
+    except SluiceError as error:
+        _complain(f"error: {error}")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        raise SystemExit(130) from None
+
+
+def _complain(line: str) -> None:
+    _stderr.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ def collect(
             held_out.append(name)
         parts[is_held_out].append(observations)
         progress(done + 1)
+    if not parts[False]:  # too few captures to keep one back
+        parts, held_out = {False: parts[True], True: []}, []
     empty = np.zeros((0, len(FEATURES)), np.float32)
     return Dataset(
         np.concatenate([empty, *parts[False]]),

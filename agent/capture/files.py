@@ -80,7 +80,7 @@ class CaptureReader:
     """
 
     def __init__(
-        self, path: str | Path, *, batch_packets: int = 4096, block_bytes: int = 2 << 20
+        self, path: str | Path, *, batch_packets: int = 8192, block_bytes: int = 4 << 20
     ) -> None:
         if batch_packets < 1 or block_bytes < 1:
             raise ValueError("a batch needs at least one packet, and a block one byte")
