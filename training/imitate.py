@@ -119,7 +119,7 @@ def recombine(observations: FloatArray, generator: np.random.Generator) -> Float
     """
     mixed = observations.copy()
     sources = [feature.source for feature in FEATURES]
-    for source in set(sources) - {"flow"}:
+    for source in dict.fromkeys(s for s in sources if s != "flow"):
         columns = [k for k, s in enumerate(sources) if s == source]
         mixed[:, columns] = observations[generator.permutation(len(observations))][:, columns]
     return mixed
