@@ -77,8 +77,8 @@ class Engine:
             at = table.update(at, batch.n, self._tick_end)
             if table.n_points or table.n_ended:
                 yield self._decide()
-            if at < batch.n and batch.ts[at] >= self._tick_end:
-                self._turn(int(batch.ts[at]))
+            if at < batch.n and (now_ns := table.time_of(at)) >= self._tick_end:
+                self._turn(now_ns)
 
     def finish(self) -> Iterator[Decisions]:
         """End all flows; yields steps without decisions, for what ``table.ended`` holds."""

@@ -31,7 +31,7 @@ def playbook(
     ] = None,
     out: Annotated[Path, typer.Option(help="the bundle to write")] = Path("default.sluice"),
     seed: Annotated[int, typer.Option(help="of the sampling, the weights and the order")] = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="passes over the observations")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="passes over the observations")] = 60,
     hidden: Annotated[str, typer.Option(help="hidden widths, comma-separated")] = "32,32",
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:

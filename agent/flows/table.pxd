@@ -46,6 +46,7 @@ cdef class FlowTable:
     cdef const u32[::1] seq
     cdef const u16[::1] icmp
 
+    cpdef i64 time_of(self, Py_ssize_t i) noexcept
     cdef int find_or_open(self, Py_ssize_t i, i64 now) noexcept
     cdef bint is_over(self, int row, Py_ssize_t i, i64 now) noexcept
     cdef void begin(self, int row, Py_ssize_t i, i64 now) noexcept

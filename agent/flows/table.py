@@ -36,6 +36,8 @@ ACK = cython.declare(cython.int, 0x10)
 VLAN_MASK = cython.declare(cython.ulonglong, 0xFFFFFF)  # two tags of 12 bits
 MASK32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
+LATEST_NS = cython.declare(cython.longlong, 1 << 62)  # room for timeouts before 2^63
+
 REDECIDE_NS = cython.declare(cython.longlong, 5_000_000_000)
 
 
@@ -137,9 +139,7 @@ class FlowTable:
             if self.status[i]:
                 i += 1
                 continue
-            now = self.ts[i]
-            if now < self.now_ns:
-                now = self.now_ns
+            now = self.time_of(i)
             if now >= limit or self.n_points == points:
                 break
             oldest = self.index.oldest()
@@ -170,6 +170,13 @@ class FlowTable:
                 self.n_points += 1
             i += 1
         return i
+
+    def time_of(self, i):
+        """The time at which packet ``i`` counts: not before the latest one, nor after 2116."""
+        now: cython.longlong = self.ts[i]
+        if now < self.now_ns:
+            return self.now_ns
+        return LATEST_NS if now > LATEST_NS else now
 
     def drain(self) -> int:
         """End living flows, oldest idle first, into ``ended``; returns how many still live."""
