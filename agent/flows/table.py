@@ -171,7 +171,7 @@ class FlowTable:
             i += 1
         return i
 
-    def time_of(self, i):
+    def time_of(self, i: cython.Py_ssize_t) -> cython.longlong:
         """The time at which packet ``i`` counts: not before the latest one, nor after 2116."""
         now: cython.longlong = self.ts[i]
         if now < self.now_ns:
@@ -252,23 +252,17 @@ class FlowTable:
 
     def begin(self, row, i, now):
         """Fill the row of a new flow; a SYN-ACK that comes first was sent by the responder."""
+        turned: cython.bint
         self.rows[row] = self.rows[0]
         self.flows += 1
         self.rows[row].serial = self.flows
-        if self.proto[i] == TCP and self.tcp[i] & (SYN | ACK) == SYN | ACK:
-            self.rows[row].src_hi = self.dst_hi[i]
-            self.rows[row].src_lo = self.dst_lo[i]
-            self.rows[row].dst_hi = self.src_hi[i]
-            self.rows[row].dst_lo = self.src_lo[i]
-            self.rows[row].sport = self.dport[i]
-            self.rows[row].dport = self.sport[i]
-        else:
-            self.rows[row].src_hi = self.src_hi[i]
-            self.rows[row].src_lo = self.src_lo[i]
-            self.rows[row].dst_hi = self.dst_hi[i]
-            self.rows[row].dst_lo = self.dst_lo[i]
-            self.rows[row].sport = self.sport[i]
-            self.rows[row].dport = self.dport[i]
+        turned = self.proto[i] == TCP and self.tcp[i] & (SYN | ACK) == SYN | ACK
+        self.rows[row].src_hi = self.dst_hi[i] if turned else self.src_hi[i]
+        self.rows[row].src_lo = self.dst_lo[i] if turned else self.src_lo[i]
+        self.rows[row].dst_hi = self.src_hi[i] if turned else self.dst_hi[i]
+        self.rows[row].dst_lo = self.src_lo[i] if turned else self.dst_lo[i]
+        self.rows[row].sport = self.dport[i] if turned else self.sport[i]
+        self.rows[row].dport = self.sport[i] if turned else self.dport[i]
         self.rows[row].proto = self.proto[i]
         self.rows[row].vlan = self.vlan[i]
         self.rows[row].src_mac = self.src_mac[i]
