@@ -22,7 +22,7 @@ setup(
                 f"{package}.{module}",
                 [f"{package.replace('.', '/')}/{module}.py"],
                 # Reproducible floats on every CPU: no fused multiply-add, no reassociation.
-                extra_compile_args=["-O3", "-ffp-contract=off"],
+                extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],
             )
             for package, modules in MODULES.items()
             for module in modules
