@@ -5,6 +5,8 @@ Compiled (types in ``counter.pxd``).
 
 import cython
 
+from agent.flows.records import COUNTERS
+
 ICMP = cython.declare(cython.int, 1)
 TCP = cython.declare(cython.int, 6)
 ICMPV6 = cython.declare(cython.int, 58)
@@ -17,12 +19,11 @@ ACK = cython.declare(cython.int, 0x10)
 MASK32 = cython.declare(cython.uint, 0xFFFFFFFF)
 HALF32 = cython.declare(cython.uint, 0x7FFFFFFF)
 
-# Places in records.COUNTERS.
-SHORT_ANSWERED = cython.declare(cython.int, 3)
-SHORT_IN_ESTABLISHED = cython.declare(cython.int, 7)
-LONG_ANSWERED = cython.declare(cython.int, 11)
-LONG_REFUSED = cython.declare(cython.int, 12)
-LONG_UPLOAD = cython.declare(cython.int, 13)
+SHORT_ANSWERED = cython.declare(cython.int, COUNTERS.index("short_answered"))
+SHORT_IN_ESTABLISHED = cython.declare(cython.int, COUNTERS.index("short_in_established"))
+LONG_ANSWERED = cython.declare(cython.int, COUNTERS.index("long_answered"))
+LONG_REFUSED = cython.declare(cython.int, COUNTERS.index("long_refused"))
+LONG_UPLOAD = cython.declare(cython.int, COUNTERS.index("long_upload"))
 
 
 class Counter:

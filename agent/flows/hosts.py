@@ -11,20 +11,19 @@ import cython
 import numpy as np
 
 from agent.flows.index import Index
-from agent.flows.records import HOST
+from agent.flows.records import COUNTERS, HOST
 
-# Places in records.COUNTERS.
-SHORT_FLOWS = cython.declare(cython.int, 0)
-SHORT_PEERS = cython.declare(cython.int, 1)
-SHORT_PORTS = cython.declare(cython.int, 2)
-SHORT_IN_FLOWS = cython.declare(cython.int, 4)
-SHORT_IN_SOURCES = cython.declare(cython.int, 5)
-SHORT_IN_SYNS = cython.declare(cython.int, 6)
-LONG_FLOWS = cython.declare(cython.int, 8)
-LONG_PEERS = cython.declare(cython.int, 9)
-LONG_PORTS = cython.declare(cython.int, 10)
-LONG_ALERTS = cython.declare(cython.int, 14)
-WINDOW_COUNTERS = cython.declare(cython.int, 8)  # short ones; the others are long
+SHORT_FLOWS = cython.declare(cython.int, COUNTERS.index("short_flows"))
+SHORT_PEERS = cython.declare(cython.int, COUNTERS.index("short_peers"))
+SHORT_PORTS = cython.declare(cython.int, COUNTERS.index("short_ports"))
+SHORT_IN_FLOWS = cython.declare(cython.int, COUNTERS.index("short_in_flows"))
+SHORT_IN_SOURCES = cython.declare(cython.int, COUNTERS.index("short_in_sources"))
+SHORT_IN_SYNS = cython.declare(cython.int, COUNTERS.index("short_in_syns"))
+LONG_FLOWS = cython.declare(cython.int, COUNTERS.index("long_flows"))
+LONG_PEERS = cython.declare(cython.int, COUNTERS.index("long_peers"))
+LONG_PORTS = cython.declare(cython.int, COUNTERS.index("long_ports"))
+LONG_ALERTS = cython.declare(cython.int, COUNTERS.index("long_alerts"))
+SHORT_COUNTERS = cython.declare(cython.int, COUNTERS.index("long_flows"))  # come first
 
 # First words of the bitmaps in Host.seen.
 PEERS = cython.declare(cython.int, 0)
@@ -96,7 +95,7 @@ class HostTable:
         i: cython.int
         gone: cython.longlong = now - self.rows[row].short_start_ns
         if gone >= SHORT_NS:
-            for i in range(WINDOW_COUNTERS):
+            for i in range(SHORT_COUNTERS):
                 self.rows[row].previous[i] = self.rows[row].current[i] if gone < 2 * SHORT_NS else 0
                 self.rows[row].current[i] = 0
             for i in range(LONG_PEERS_SEEN):
@@ -104,7 +103,7 @@ class HostTable:
             self.rows[row].short_start_ns = now - gone % SHORT_NS
         gone = now - self.rows[row].long_start_ns
         if gone >= LONG_NS:
-            for i in range(WINDOW_COUNTERS, 16):
+            for i in range(SHORT_COUNTERS, 16):
                 self.rows[row].previous[i] = self.rows[row].current[i] if gone < 2 * LONG_NS else 0
                 self.rows[row].current[i] = 0
             for i in range(LONG_PEERS_SEEN, BITMAP_WORDS):
@@ -165,7 +164,7 @@ class HostTable:
         rest: cython.double
         if self.rows[row].previous[counter] == 0.0:
             return self.rows[row].current[counter]
-        if counter < WINDOW_COUNTERS:
+        if counter < SHORT_COUNTERS:
             rest = 1.0 - (now - self.rows[row].short_start_ns) / cython.cast(
                 cython.double, SHORT_NS
             )

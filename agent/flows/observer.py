@@ -9,6 +9,7 @@ import numpy as np
 from cython.cimports.libc.math import log, sqrt
 
 from agent import observation
+from agent.flows.records import COUNTERS
 
 MS = cython.declare(cython.double, 1e-6)  # of a ns
 S = cython.declare(cython.double, 1e-9)
@@ -16,6 +17,22 @@ S = cython.declare(cython.double, 1e-9)
 LOW32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 
 SMALL = cython.declare(cython.int, 256)  # whole numbers whose logarithm is kept
+
+SHORT_FLOWS = cython.declare(cython.int, COUNTERS.index("short_flows"))
+SHORT_PEERS = cython.declare(cython.int, COUNTERS.index("short_peers"))
+SHORT_PORTS = cython.declare(cython.int, COUNTERS.index("short_ports"))
+SHORT_ANSWERED = cython.declare(cython.int, COUNTERS.index("short_answered"))
+SHORT_IN_FLOWS = cython.declare(cython.int, COUNTERS.index("short_in_flows"))
+SHORT_IN_SOURCES = cython.declare(cython.int, COUNTERS.index("short_in_sources"))
+SHORT_IN_SYNS = cython.declare(cython.int, COUNTERS.index("short_in_syns"))
+SHORT_IN_ESTABLISHED = cython.declare(cython.int, COUNTERS.index("short_in_established"))
+LONG_FLOWS = cython.declare(cython.int, COUNTERS.index("long_flows"))
+LONG_PEERS = cython.declare(cython.int, COUNTERS.index("long_peers"))
+LONG_PORTS = cython.declare(cython.int, COUNTERS.index("long_ports"))
+LONG_ANSWERED = cython.declare(cython.int, COUNTERS.index("long_answered"))
+LONG_REFUSED = cython.declare(cython.int, COUNTERS.index("long_refused"))
+LONG_UPLOAD = cython.declare(cython.int, COUNTERS.index("long_upload"))
+LONG_ALERTS = cython.declare(cython.int, COUNTERS.index("long_alerts"))
 
 FIN = cython.declare(cython.int, 0x01)
 RST = cython.declare(cython.int, 0x04)
@@ -189,22 +206,30 @@ class Observer:
     def read_hosts(self, src, dst, now):
         """What the two hosts have lately done."""
         established: cython.double
-        self.raw[41] = self.hosts.recent(src, 0, now)  # src_flows_short
-        self.raw[42] = self.hosts.recent(src, 8, now)  # src_flows_long
-        self.raw[43] = self.hosts.recent(src, 1, now)  # src_peers_short
-        self.raw[44] = self.hosts.recent(src, 9, now)  # src_peers_long
-        self.raw[45] = self.hosts.recent(src, 2, now)  # src_ports_short
-        self.raw[46] = self.hosts.recent(src, 10, now)  # src_ports_long
-        self.raw[47] = missing(self.hosts.recent(src, 3, now), self.raw[41])  # src_unanswered_short
-        self.raw[48] = missing(self.hosts.recent(src, 11, now), self.raw[42])  # src_unanswered_long
-        self.raw[49] = ratio(self.hosts.recent(src, 12, now), self.raw[42])  # src_refused_long
+        self.raw[41] = self.hosts.recent(src, SHORT_FLOWS, now)  # src_flows_short
+        self.raw[42] = self.hosts.recent(src, LONG_FLOWS, now)  # src_flows_long
+        self.raw[43] = self.hosts.recent(src, SHORT_PEERS, now)  # src_peers_short
+        self.raw[44] = self.hosts.recent(src, LONG_PEERS, now)  # src_peers_long
+        self.raw[45] = self.hosts.recent(src, SHORT_PORTS, now)  # src_ports_short
+        self.raw[46] = self.hosts.recent(src, LONG_PORTS, now)  # src_ports_long
+        self.raw[47] = missing(
+            self.hosts.recent(src, SHORT_ANSWERED, now), self.raw[41]
+        )  # src_unanswered_short
+        self.raw[48] = missing(
+            self.hosts.recent(src, LONG_ANSWERED, now), self.raw[42]
+        )  # src_unanswered_long
+        self.raw[49] = ratio(
+            self.hosts.recent(src, LONG_REFUSED, now), self.raw[42]
+        )  # src_refused_long
         if self.raw[49] > 1.0:  # ICMP errors can outnumber flows
             self.raw[49] = 1.0
-        self.raw[50] = self.hosts.recent(src, 13, now)  # src_upload_long
-        self.raw[51] = self.hosts.recent(dst, 4, now)  # dst_flows_short
-        self.raw[52] = self.hosts.recent(dst, 5, now)  # dst_sources_short
-        established = self.hosts.recent(dst, 7, now)
-        self.raw[53] = self.hosts.recent(dst, 6, now) - established  # dst_half_open_short
+        self.raw[50] = self.hosts.recent(src, LONG_UPLOAD, now)  # src_upload_long
+        self.raw[51] = self.hosts.recent(dst, SHORT_IN_FLOWS, now)  # dst_flows_short
+        self.raw[52] = self.hosts.recent(dst, SHORT_IN_SOURCES, now)  # dst_sources_short
+        established = self.hosts.recent(dst, SHORT_IN_ESTABLISHED, now)
+        self.raw[53] = (
+            self.hosts.recent(dst, SHORT_IN_SYNS, now) - established
+        )  # dst_half_open_short
         if self.raw[53] < 0.0:
             self.raw[53] = 0.0
 
@@ -228,8 +253,8 @@ class Observer:
 
     def read_response(self, flow, src, dst, now):
         """Alerts, and what the firewall is already doing."""
-        self.raw[59] = self.hosts.recent(src, 14, now)  # src_alerts
-        self.raw[60] = self.hosts.recent(dst, 14, now)  # dst_alerts
+        self.raw[59] = self.hosts.recent(src, LONG_ALERTS, now)  # src_alerts
+        self.raw[60] = self.hosts.recent(dst, LONG_ALERTS, now)  # dst_alerts
         self.raw[61] = self.flows[flow].src_verdict / 3.0  # in_force_src
         self.raw[62] = self.flows[flow].verdict / 3.0  # in_force_flow
         self.raw[63] = 0.0  # in_force_time

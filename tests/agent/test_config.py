@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,9 @@ def test_entries_are_sorted_by_kind() -> None:
     assert parsed.macs.tolist() == [0xAABBCCDDEEFF]
     assert parsed.interfaces == {"wan0"}
     assert len(parsed.networks) == 1
+
+
+def test_the_page_of_settings_shows_the_defaults() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    shown = page.read_text(encoding="utf-8").split("```toml")[1].split("```")[0]
+    assert Settings.model_validate(tomllib.loads(shown)) == Settings()
