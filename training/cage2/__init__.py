@@ -1,0 +1,1 @@
+"""CAGE Challenge 2 as a batched simulator: exact, fast, on CPU or CUDA."""

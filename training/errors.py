@@ -1,0 +1,35 @@
+"""Every error that the lab raises on purpose; all are ``SluiceError``, so the CLI exits with 1.
+
+::
+
+    SluiceError
+    ├── ScenarioError       a network scenario that contradicts itself or cannot be read
+    ├── TraceError          a recorded episode that cannot be replayed
+    ├── PolicyError         an ONNX policy that does not keep the playground's contract
+    ├── CyborgMissing       the official environment is not where it was said to be
+    └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
+
+A message says what is wrong and what to do about it, in one line.
+"""
+
+from agent.errors import SluiceError
+
+
+class ScenarioError(SluiceError):
+    """A scenario names something that does not exist, or cannot be read; says where."""
+
+
+class TraceError(SluiceError):
+    """A trace file is unreadable or lacks what a replay needs."""
+
+
+class PolicyError(SluiceError):
+    """An ONNX policy cannot be loaded, or its inputs and outputs are not the contract's."""
+
+
+class CyborgMissing(SluiceError):
+    """No usable CybORG checkout at the path; the message says how to get one."""
+
+
+class EnvContractError(SluiceError):
+    """A playground broke the ``VectorEnv`` contract; the message says which clause and how."""
