@@ -1,7 +1,8 @@
-"""Sets of hosts as integers: bit ``h`` of an int32 says whether host ``h`` belongs.
+"""Sets as integers, and small tables looked up by them.
 
-One integer per environment holds what would be a row of booleans, so that a rule such as "red holds
-a host of that subnet" is one bitwise operation over the batch.
+A set of hosts or subnets is one int32 per environment, bit ``i`` for member ``i``; a set of ports,
+decoys or exploits is a byte. A rule such as "red holds a host of that subnet" is then one bitwise
+operation over the batch, and a rule about a host's ports one look-up in 256 rows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 import torch
 
 DTYPE: Final = torch.int32
+BYTE: Final = 256
 
 
 def mask(members: Iterable[int]) -> int:
@@ -20,24 +22,18 @@ def mask(members: Iterable[int]) -> int:
 
 
 def bit(member: torch.Tensor) -> torch.Tensor:
-    """The sets with one member each, ``(...)`` int32; the empty set for a negative member."""
+    """The sets ``(B,)`` with one member each; the empty set for a negative member."""
     return torch.bitwise_left_shift(1, member.clamp(min=0)) * (member >= 0)
 
 
-def overlap(a: torch.Tensor, b: torch.Tensor | int) -> torch.Tensor:
-    """Whether two sets share a member, ``(...)`` bool."""
-    return (a & b) != 0
-
-
-def keep_if(condition: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+def only(condition: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     """The set where the condition holds, else the empty set."""
     return a * condition
 
 
-def members(a: torch.Tensor, size: int) -> torch.Tensor:
-    """Membership ``(size, ...)`` int32, 0 or 1, of the sets ``(...)``."""
-    index = torch.arange(size, dtype=DTYPE, device=a.device)
-    return (a >> index.view(-1, *[1] * a.dim())) & 1
+def overlap(a: torch.Tensor, b: torch.Tensor | int) -> torch.Tensor:
+    """Whether two sets share a member, ``(B,)`` bool."""
+    return (a & b).bool()
 
 
 def lowest(a: torch.Tensor) -> torch.Tensor:
@@ -45,19 +41,79 @@ def lowest(a: torch.Tensor) -> torch.Tensor:
     return a & -a
 
 
-def draw(a: torch.Tensor, chance: torch.Tensor, size: int) -> torch.Tensor:
+def members(a: torch.Tensor, size: int) -> torch.Tensor:
+    """Membership ``(size, ...)`` int32, 0 or 1, of the sets ``(...)``."""
+    index = torch.arange(size, dtype=DTYPE, device=a.device)
+    # In place: the array is large, and a second one costs more than the arithmetic.
+    return (a >> index.view(-1, *[1] * a.dim())).bitwise_and_(1)
+
+
+def look(table: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    """``table[row]`` for ``(B,)`` int32 rows; index_select is the quicker spelling."""
+    return table.index_select(0, row)
+
+
+def get(table: torch.Tensor, host: torch.Tensor) -> torch.Tensor:
+    """Each environment's entry ``(B,)`` int32 for its host, of bytes ``(H, B)``."""
+    return table.gather(0, host.long()[None])[0].to(DTYPE)
+
+
+def put(table: torch.Tensor, host: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Bytes ``(H, B)`` with each environment's entry for its host replaced."""
+    return table.scatter(0, host.long()[None], value.to(table.dtype)[None])
+
+
+def weigh(a: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The sum of the members' weights, ``(B,)``, from a table made by :func:`weights_of`."""
+    total = look(weights, a & (BYTE - 1))
+    for i in range(1, len(weights) // BYTE):
+        total = total + look(weights, ((a >> 8 * i) & (BYTE - 1)) + BYTE * i)
+    return total
+
+
+def weights_of(weights: list[int], device: torch.device) -> torch.Tensor:
+    """For each byte of a set, the summed weights of its members: ``(bytes * 256,)`` int32."""
+    rows = range((len(weights) + 7) // 8)
+    table = [
+        sum(weight for i, weight in enumerate(weights[8 * row : 8 * row + 8]) if byte >> i & 1)
+        for row in rows
+        for byte in range(BYTE)
+    ]
+    return torch.tensor(table, dtype=DTYPE, device=device)
+
+
+def nth_members(device: torch.device) -> torch.Tensor:
+    """``(256 * 8,)`` int32: at ``8 * byte + k``, the byte's member number ``k``; 0 for none."""
+    table = [
+        next((i for i in range(8) if byte >> i & 1 and (byte & mask(range(i))).bit_count() == k), 0)
+        for byte in range(BYTE)
+        for k in range(8)
+    ]
+    return torch.tensor(table, dtype=DTYPE, device=device)
+
+
+def draw(
+    a: torch.Tensor, chance: torch.Tensor, counts: torch.Tensor, nth: torch.Tensor
+) -> torch.Tensor:
     """A uniformly drawn member of each set.
 
     Args:
         a: ``(B,)`` sets.
         chance: ``(B,)`` uniform in [0, 1), float32.
-        size: members are below this.
+        counts: a table of unit weights.
+        nth: the table of :func:`nth_members`.
 
     Returns:
         ``(B,)`` int32, -1 for the empty set.
     """
-    rank = members(a, size).cumsum(0, dtype=DTYPE)
-    count = rank[-1]
-    # chance < 1 keeps this below count even after rounding: count is far below 2^24.
-    chosen = (chance * count).to(DTYPE)
-    return torch.where(count > 0, (rank <= chosen).sum(0, dtype=DTYPE), -1)
+    # chance < 1 keeps this below the size even after rounding: sizes are far below 2^24.
+    left = (chance * weigh(a, counts)).to(DTYPE)
+    chosen = torch.full_like(a, -1)
+    for i in range(len(counts) // BYTE):
+        byte = (a >> 8 * i) & (BYTE - 1)
+        count = look(counts, byte)
+        inside = (left >= 0) & (left < count)
+        here = look(nth, 8 * byte + left.clamp(min=0, max=7)) + 8 * i
+        chosen = torch.where(inside, here, chosen)
+        left = left - count
+    return chosen

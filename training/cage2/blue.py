@@ -1,59 +1,58 @@
-"""What blue's actions do to the network (the order of actions is ``Scenario.actions``)."""
+"""What blue's actions do to the network (``Scenario.actions`` gives their order)."""
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import NamedTuple
 
 import torch
 
-from training.cage2.bits import DTYPE, bit, keep_if, overlap
+from training.cage2.bits import DTYPE, bit, get, look, only, overlap, put
+from training.cage2.codes import ANALYSE, FIRST_DECOY, REMOVE
 from training.cage2.state import State
 from training.cage2.tables import Tables
 
-ANALYSE, REMOVE, FIRST_DECOY = 0, 1, 2
+
+class Command(NamedTuple):
+    """A batch of blue's actions, taken apart; ``(B,)`` each."""
+
+    kind: torch.Tensor  # int32: row of ``Scenario.actions``; -1 for Sleep and Monitor
+    host: torch.Tensor  # int32: the host acted on; 0 for Sleep and Monitor
+    analysed: torch.Tensor  # set of the host, if it is analysed
+    removed: torch.Tensor  # set of the host, if sessions are removed
+    restored: torch.Tensor  # set of the host, if it is restored
+    decoy: torch.Tensor  # int32: the decoy to place; -1 for none
 
 
-class BlueAction(NamedTuple):
-    """A batch of blue's actions, taken apart."""
-
-    host: torch.Tensor  # (B,) set of the host acted on; empty for Sleep and Monitor
-    kind: torch.Tensor  # (B,) int32: row of ``Scenario.actions``; -1 for Sleep and Monitor
-    restore: torch.Tensor  # (B,) bool
-    remove: torch.Tensor  # (B,) bool
-    analyse: torch.Tensor  # (B,) bool
-
-
-def parse(tables: Tables, action: torch.Tensor) -> BlueAction:
+def parse(tables: Tables, action: torch.Tensor) -> Command:
     """Take indices ``(B,)`` apart: 0 Sleep, 1 Monitor, then kind by kind, host by host."""
-    on_host = action >= 2
-    place = (action - 2).clamp(min=0).to(DTYPE)
-    kind = torch.where(on_host, place // tables.hosts, -1)
-    return BlueAction(
-        host=keep_if(on_host, bit(place % tables.hosts)),
+    action = action.to(DTYPE) - 2
+    place = action.clamp(min=0)
+    kind = torch.where(action >= 0, place // tables.hosts, -1)
+    host = place % tables.hosts
+    here = bit(host)
+    restore = FIRST_DECOY + tables.num_decoys
+    places = (kind >= FIRST_DECOY) & (kind < restore)
+    return Command(
         kind=kind,
-        restore=kind == FIRST_DECOY + len(tables.wants),
-        remove=kind == REMOVE,
-        analyse=kind == ANALYSE,
+        host=host,
+        analysed=only(kind == ANALYSE, here),
+        removed=only(kind == REMOVE, here),
+        restored=only(kind == restore, here),
+        decoy=torch.where(places, kind - FIRST_DECOY, -1),
     )
 
 
-def opened(tables: Tables, decoys: torch.Tensor) -> torch.Tensor:
-    """``(P, B)`` sets of hosts where a decoy opens each port."""
-    nowhere = torch.zeros_like(decoys[0])
-    return torch.stack([reduce(or_, (decoys[d] for d in of), nowhere) for of in tables.openers])
-
-
-def act(tables: Tables, state: State, blue: BlueAction) -> tuple[State, torch.Tensor]:
+def act(tables: Tables, state: State, command: Command) -> tuple[State, torch.Tensor]:
     """The state after blue's actions, and ``(B,)`` sets of the hosts that a decoy was placed on."""
-    restored = keep_if(blue.restore, blue.host)
-    removed = keep_if(blue.remove, blue.host)
-    decoys, placed = _place(tables, state.decoys & ~restored, blue)
+    restored, removed = command.restored, command.removed
     server_restored = overlap(restored, tables.server)
+    decoys, placed = _place(tables, state.decoys, command)
     unremovable = state.unremovable & ~restored
+    stoppable = state.stoppable & ~server_restored
     if tables.repaired:
         unremovable = unremovable & ~removed
+        # In the official code the restored service has lost its process: nothing is left to stop.
+        stoppable = state.stoppable
     state = state._replace(
         privileged=state.privileged & ~restored | restored & tables.foothold,
         removable=state.removable & ~(restored | removed),
@@ -62,18 +61,33 @@ def act(tables: Tables, state: State, blue: BlueAction) -> tuple[State, torch.Te
         restored=state.restored | restored,
         decoys=decoys,
         service_up=state.service_up | server_restored,
+        stoppable=stoppable,
     )
-    if not tables.repaired:
-        # The official code loses the restored service's process: nothing is left to stop.
-        state = state._replace(stoppable=state.stoppable & ~server_restored)
     return state, placed
 
 
 def _place(
-    tables: Tables, decoys: torch.Tensor, blue: BlueAction
+    tables: Tables, decoys: torch.Tensor, command: Command
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decoys ``(D, B)`` after placement, and ``(B,)`` sets of the hosts where it succeeded."""
-    free = tables.placeable & ~opened(tables, decoys)[tables.wants]
-    rows = torch.arange(len(tables.wants), dtype=DTYPE, device=decoys.device)[:, None]
-    placed = keep_if(blue.kind - FIRST_DECOY == rows, free & blue.host)
-    return decoys | placed, keep_if((placed != 0).any(0), blue.host)
+    """Decoys ``(H, B)`` after the action, and ``(B,)`` sets of the hosts where one was placed."""
+    here = get(decoys, command.host)
+    placed = placeable(tables, command.host, here, command.decoy)
+    after = only(command.restored == 0, here) | only(placed, bit(command.decoy))
+    return put(decoys, command.host, after), only(placed, bit(command.host))
+
+
+def placeable(
+    tables: Tables, host: torch.Tensor, running: torch.Tensor, decoy: torch.Tensor
+) -> torch.Tensor:
+    """Whether a decoy fits a host's system and finds its port unused.
+
+    Args:
+        tables: the scenario's constants.
+        host: ``(B,)`` hosts.
+        running: ``(B,)`` sets of the decoys that run there.
+        decoy: ``(B,)`` decoys; -1 is never placeable.
+    """
+    services = tables.services
+    used = look(services.genuine, host) | look(services.opened, running)
+    unused = ~overlap(used, look(services.wanted, decoy.clamp(min=0)))
+    return unused & overlap(bit(decoy), look(services.fits, host))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 
 from training.cage2 import b_line, blue, meander, monitor, red
-from training.cage2.bits import draw, members
-from training.cage2.state import B_LINE, MEANDER, SLEEP, RedAction, State, Step
+from training.cage2.bits import DTYPE, draw, weigh
+from training.cage2.codes import B_LINE, EXPLOIT, SLEEP_RED
+from training.cage2.state import Outcome, RedAction, State
 from training.cage2.tables import Tables
 
 # Numbers drawn for each environment and step: red's target, its exploit, the detection.
-CHANCES = 3
-_SERVICE_TENTHS = 100  # a step with the service down
-_RESTORE_TENTHS = 10
+CHANCES: Final = 3
+_SERVICE_TENTHS: Final = 100  # a step with the service down
+_RESTORE_TENTHS: Final = 10
 
 
 def prepare(tables: Tables, state: State) -> tuple[State, torch.Tensor, torch.Tensor]:
@@ -22,51 +25,49 @@ def prepare(tables: Tables, state: State) -> tuple[State, torch.Tensor, torch.Te
         The state, ``(B,)`` int32 kinds of red's action, and ``(B,)`` sets of its possible targets
         (subnets for SWEEP, else hosts), one of which is drawn uniformly; empty for SLEEP.
     """
-    advanced, considered = b_line.advance(state), meander.reconsider(tables, state)
-    state = state._replace(b_line=advanced.b_line, meander=considered.meander)
+    state = meander.reconsider(tables, b_line.advance(tables, state))
     direct_kind, direct_targets = b_line.options(tables, state)
     kind, targets = meander.options(tables, state)
-    direct, asleep = state.red == B_LINE, state.red < B_LINE
-    kind = torch.where(direct, direct_kind, kind)
-    targets = torch.where(direct, direct_targets, targets)
-    return state, kind * ~asleep, targets * ~asleep
+    direct, awake = state.red == B_LINE, state.red != SLEEP_RED
+    kind = torch.where(direct, direct_kind, kind) * awake
+    targets = torch.where(direct, direct_targets, targets) * awake
+    return state, kind, targets
 
 
 def choose(
     tables: Tables, state: State, kind: torch.Tensor, targets: torch.Tensor, chance: torch.Tensor
 ) -> RedAction:
     """Draw red's action from ``chance`` ``(3, B)``, uniform in [0, 1)."""
-    target = draw(targets, chance[0], tables.hosts)
-    attacks = kind == red.EXPLOIT
+    target = draw(targets, chance[0], tables.counts, tables.nth)
     exploit = red.choose_exploit(tables, state, target, chance[1])
-    return RedAction(kind, target, torch.where(attacks, exploit, -1), chance[2] < red.DETECTION)
+    exploit = torch.where(kind == EXPLOIT, exploit, -1)
+    return RedAction(kind, target, exploit, chance[2] < red.DETECTION)
 
 
 def apply(
     tables: Tables, state: State, action: torch.Tensor, attack: RedAction
-) -> tuple[State, Step]:
+) -> tuple[State, Outcome]:
     """Carry out blue's action ``(B,)`` and red's; nothing in here is random."""
     state = b_line.remember(tables, meander.remember(state, attack), attack)
     command = blue.parse(tables, action)
-    found = command.analyse * command.host & state.malware
+    found = command.analysed & state.malware
     state, placed = blue.act(tables, state, command)
     state, events = red.act(tables, state, attack)
-    seen = monitor.activity(tables, state, events, placed, attack.target)
-    state = state._replace(verdict=monitor.verdict(state, command, seen, found))
-    succeeded = (placed != 0) | (command.kind < blue.FIRST_DECOY) | command.restore
-    return state, Step(seen, _reward(tables, state, command), succeeded, attack)
+    view = monitor.watch(tables, state, command, events, placed, found)
+    succeeded = (command.decoy < 0) | placed.bool()
+    return state._replace(view=view), Outcome(_reward(tables, state, command), succeeded, attack)
 
 
 def advance(
     tables: Tables, state: State, action: torch.Tensor, chance: torch.Tensor
-) -> tuple[State, Step]:
-    """One step with red's choices drawn from ``chance`` ``(3, B)``."""
+) -> tuple[State, Outcome]:
+    """One step with red's choices drawn from ``chance`` ``(3, B)``, uniform in [0, 1)."""
     state, kind, targets = prepare(tables, state)
     return apply(tables, state, action, choose(tables, state, kind, targets, chance))
 
 
-def _reward(tables: Tables, state: State, command: blue.BlueAction) -> torch.Tensor:
+def _reward(tables: Tables, state: State, command: blue.Command) -> torch.Tensor:
     """``(B,)`` float32; counted in tenths, so that it is exact to the decimal."""
-    harm = (members(state.privileged, tables.hosts) * tables.tenths).sum(0, dtype=torch.int32)
-    down = ~state.service_up * _SERVICE_TENTHS
-    return -(harm + down + command.restore * _RESTORE_TENTHS) / 10
+    harm = weigh(state.privileged, tables.tenths)
+    down, restored = (~state.service_up).to(DTYPE), command.restored.bool().to(DTYPE)
+    return -(harm + down * _SERVICE_TENTHS + restored * _RESTORE_TENTHS) / 10

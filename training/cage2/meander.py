@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from training.cage2.bits import bit, keep_if, lowest
-from training.cage2.state import (
-    ESCALATE,
-    EXPLOIT,
-    IMPACT,
-    MEANDER,
-    SCAN,
-    SLEEP,
-    SWEEP,
-    RedAction,
-    State,
-)
+from training.cage2.bits import bit, lowest, only
+from training.cage2.codes import ESCALATE, EXPLOIT, IMPACT, MEANDER, SCAN, SLEEP, SWEEP
+from training.cage2.state import RedAction, State
 from training.cage2.tables import Tables
 
 
@@ -24,13 +15,13 @@ def reconsider(tables: Tables, state: State) -> State:
     memory = state.meander
     pending, check = memory.pending_exploit, memory.pending_check
     failed = ~state.success
-    exploited = memory.exploited & ~keep_if(failed, pending)
-    mapped = memory.mapped | keep_if(state.success, pending)
+    exploited = memory.exploited & ~only(failed, pending)
+    mapped = memory.mapped | only(state.success, pending)
     # A failed exploit makes it doubt its hold on the inner hosts, or else on the gateways to them.
     inner = memory.escalated & tables.inner
-    doubted = torch.where(inner != 0, inner, memory.escalated & tables.outer)
-    doubted = keep_if(failed & (pending != 0), doubted)
-    lost = keep_if(failed, check)
+    doubted = torch.where(inner.bool(), inner, memory.escalated & tables.outer)
+    doubted = only(failed & (pending.bool()), doubted)
+    lost = only(failed, check)
     return state._replace(
         meander=memory._replace(
             exploited=exploited & ~doubted & ~(lost & mapped),
@@ -59,7 +50,7 @@ def options(tables: Tables, state: State) -> tuple[torch.Tensor, torch.Tensor]:
         (SWEEP, lowest(memory.known_subnets & ~memory.swept_subnets)),
         (IMPACT, memory.escalated & tables.server),
     ):
-        applies = found != 0
+        applies = found.bool()
         kind = torch.where(applies, rule, kind)
         targets = torch.where(applies, found, targets)
     return kind, targets
@@ -68,17 +59,16 @@ def options(tables: Tables, state: State) -> tuple[torch.Tensor, torch.Tensor]:
 def remember(state: State, action: RedAction) -> State:
     """Mark the chosen action as done, whatever comes of it."""
     memory = state.meander
-    here = keep_if(state.red == MEANDER, bit(action.target))
-    exploit = keep_if(action.kind == EXPLOIT, here)
-    escalate = keep_if(action.kind == ESCALATE, here)
+    here = only(state.red == MEANDER, bit(action.target))
+    exploit = only(action.kind == EXPLOIT, here)
+    escalate = only(action.kind == ESCALATE, here)
     return state._replace(
         meander=memory._replace(
             exploited=memory.exploited | exploit,
             escalated=memory.escalated | escalate,
-            scanned=memory.scanned | keep_if(action.kind == SCAN, here),
-            swept_subnets=memory.swept_subnets | keep_if(action.kind == SWEEP, here),
+            scanned=memory.scanned | only(action.kind == SCAN, here),
+            swept_subnets=memory.swept_subnets | only(action.kind == SWEEP, here),
             pending_exploit=exploit,
-            pending_check=escalate | keep_if(action.kind == IMPACT, here),
+            pending_check=escalate | only(action.kind == IMPACT, here),
         )
     )
-

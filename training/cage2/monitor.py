@@ -1,4 +1,4 @@
-"""What blue sees: the step's activity, the verdict that stays, and the observation of both."""
+"""What blue's monitoring makes of a step: activity, the verdict that stays, the observation."""
 
 from __future__ import annotations
 
@@ -6,54 +6,59 @@ from typing import Final
 
 import torch
 
-from training.cage2.bits import keep_if, members, overlap
-from training.cage2.blue import BlueAction
+from training.cage2.bits import look, members, only
+from training.cage2.blue import Command
 from training.cage2.red import Events, listening
-from training.cage2.state import State
+from training.cage2.state import State, View
 from training.cage2.tables import Tables
 
-# A scan is told from other traffic by the distinct ports that it touches.
+# Traffic counts as a scan from this many distinct ports on.
 _SCAN_PORTS: Final = 3
+_ONE: Final = 0x3F800000  # 1.0 as float32's bits (IEEE 754)
 
 
-def activity(
-    tables: Tables, state: State, events: Events, placed: torch.Tensor, target: torch.Tensor
-) -> torch.Tensor:
-    """``(2, B)`` sets: hosts with activity, and hosts whose activity is an exploit's.
+def watch(
+    tables: Tables,
+    state: State,
+    command: Command,
+    events: Events,
+    placed: torch.Tensor,
+    found: torch.Tensor,
+) -> View:
+    """Blue's view after a step.
 
-    A decoy placed in the same step (``placed``, ``(B,)`` sets) enters the same report and distorts
-    it: traffic goes unseen, a trapped exploit looks like a successful one, and a scan shows only
-    where it touched enough ports.
-    """
-    at = events.scan | events.traffic
-    ports = overlap(listening(tables, state), events.scan).sum(0)
-    wide = ports + tables.other_ports[target.clamp(min=0, max=tables.hosts - 1)] >= _SCAN_PORTS
-    hidden = placed & ~keep_if(wide, events.scan)
-    exploit = events.exploit | events.trapped & placed
-    return torch.stack([at & ~hidden | events.trapped | exploit, exploit])
-
-
-def verdict(
-    state: State, blue: BlueAction, seen: torch.Tensor, found: torch.Tensor
-) -> torch.Tensor:
-    """``(2, B)`` sets, the verdict's two bits: No 00, Unknown 10, User 01, Privileged 11.
+    A decoy placed in the same step enters the same report and distorts it: an ineffective or
+    unnoticed exploit goes unseen, a trapped one looks like a success, and a scan shows only where
+    it touched enough ports.
 
     Args:
-        state: holds the verdict so far.
-        blue: blue's actions of the step.
-        seen: ``(2, B)`` the step's activity.
+        tables: the scenario's constants.
+        state: after the step; its view is the one before.
+        command: blue's actions of the step.
+        events: what red's actions showed.
+        placed: ``(B,)`` sets of hosts where a decoy was placed in the step.
         found: ``(B,)`` sets of hosts where Analyse found red's file.
     """
-    first, second = state.verdict
-    restored = keep_if(blue.restore, blue.host)
-    doubted = keep_if(blue.remove, blue.host) & (first | second)
-    user = seen[1]
-    first = (first & ~restored | doubted) & ~user | found
-    second = second & ~restored & ~doubted | user | found
-    return torch.stack([first, second])
+    # The only host at which both happen is the one that blue acted on.
+    ports = look(tables.counts, listening(tables, state, command.host))
+    wide = ports + look(tables.services.other_ports, command.host) >= _SCAN_PORTS
+    exploited = events.exploit | events.trapped & placed
+    active = (
+        exploited | events.trapped | events.traffic & ~placed | events.scan & ~only(~wide, placed)
+    )
+    old = state.view
+    doubted = command.removed & (old.suspected | old.confirmed)
+    suspected = (old.suspected & ~command.restored | doubted) & ~exploited | found
+    confirmed = old.confirmed & ~command.restored & ~doubted | exploited | found
+    return View(active, exploited, suspected, confirmed)
 
 
-def observe(tables: Tables, seen: torch.Tensor, verdict: torch.Tensor) -> torch.Tensor:
-    """``(B, 4H)`` float32: for each host two bits of activity and two of the verdict."""
-    bits = members(torch.cat([seen, verdict]), tables.hosts)
-    return bits.flatten(0, 1).t().to(torch.float32, memory_format=torch.contiguous_format)
+def observe(tables: Tables, view: View) -> torch.Tensor:
+    """``(B, 4H)`` float32: for each host two bits of activity and two of the verdict.
+
+    In memory an environment's neighbour is the next environment: laying out rows would cost more
+    than all the rest, and a matrix product reads either.
+    """
+    bits = members(torch.stack(view), tables.hosts).flatten(0, 1)
+    # 0 and 1 become floats where they lie: a second array of this size would cost more.
+    return bits.mul_(_ONE).view(torch.float32).t()

@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 
 from training.cage2 import dynamics, monitor, red
 from training.cage2.bits import DTYPE, bit, members, overlap
+from training.cage2.codes import EXPLOIT, REDS
 from training.cage2.scenario import Scenario, Variant
-from training.cage2.state import B_LINE, MEANDER, SLEEP_RED, RedAction, State, Step, initial
+from training.cage2.state import Outcome, RedAction, State, initial
 from training.cage2.tables import Tables, compile_tables
 from training.errors import TraceError
 
-REDS: Final = {"B_line": B_LINE, "Meander": MEANDER, "Sleep": SLEEP_RED}
 # Also the keys of the result: what is compared at every step.
 KINDS: Final = ("observation", "reward", "state", "red_action")
 _REWARD_TOLERANCE: Final = 1e-4
 _INPUTS: Final = ("blue_action", "red_type", "red_target", "red_exploit", "red_detected")
-_HOST_STATE: Final = ("true_comp", "malware", "decoys", "red_scanned", "red_ports")
-_OUTPUTS: Final = ("obs", "reward", "red_success", *_HOST_STATE, "ot_up", "red_knows_ot")
+_STEPS: Final = ("reward", "red_success", "blue_success")
+_SITUATIONS: Final = (
+    "obs",
+    *("true_comp", "sess_removable", "sess_unremovable", "malware", "decoys"),
+    *("red_scanned", "red_ports", "ot_up", "red_knows_ot"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def load(path: Path) -> Trace:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise TraceError(f"{path}: no readable .npz trace ({error})") from error
-    if missing := [name for name in (*_INPUTS, *_OUTPUTS) if name not in arrays]:
+    if missing := [name for name in (*_INPUTS, *_STEPS, *_SITUATIONS) if name not in arrays]:
         raise TraceError(f"{path}: the trace lacks {', '.join(missing)}")
     return Trace(path, variant, red_name, arrays)
 
@@ -104,28 +108,28 @@ def replay(trace: Trace, scenario: Scenario, device: torch.device) -> Mismatches
     tables = compile_tables(scenario, trace.variant, device)
     arrays = {name: torch.from_numpy(array).to(device) for name, array in trace.arrays.items()}
     if arrays["true_comp"].shape[-1] != tables.hosts:
-        raise TraceError(f"{trace.path}: not a trace of the {tables.hosts} hosts of {scenario.name}")
+        raise TraceError(f"{trace.path}: not of a network with the {tables.hosts} hosts replayed")
     kinds = torch.full((trace.episodes,), REDS[trace.red], dtype=DTYPE, device=device)
     state = initial(tables, kinds)
     mismatches = Mismatches()
     for t in range(trace.steps):
-        now = {name: array[:, t] for name, array in arrays.items() if array.dim() > 1}
-        after = {name: array[:, t + 1] for name, array in arrays.items() if name in _SITUATIONS}
         attack = RedAction(
-            now["red_type"].to(DTYPE),
-            now["red_target"].to(DTYPE),
-            now["red_exploit"].to(DTYPE),
-            now["red_detected"] == 1,
+            arrays["red_type"][:, t].to(DTYPE),
+            arrays["red_target"][:, t].to(DTYPE),
+            arrays["red_exploit"][:, t].to(DTYPE),
+            arrays["red_detected"][:, t] == 1,
         )
         state, kind, targets = dynamics.prepare(tables, state)
         possible = _possible(tables, state, kind, targets, attack)
         mismatches.note("red_action", "red's action", t, ~possible)
-        state, step = dynamics.apply(tables, state, now["blue_action"].to(DTYPE), attack)
-        _compare(mismatches, t, tables, state, step, {**now, **after})
+        action = arrays["blue_action"][:, t].to(DTYPE)
+        state, outcome = dynamics.apply(tables, state, action, attack)
+        obs = monitor.observe(tables, state.view)
+        mismatches.note("observation", "obs", t, (obs != arrays["obs"][:, t + 1]).any(1))
+        gap = (outcome.reward - arrays["reward"][:, t]).abs()
+        mismatches.note("reward", "reward", t, gap > _REWARD_TOLERANCE)
+        _compare_state(mismatches, t, tables, state, outcome, arrays)
     return mismatches
-
-
-_SITUATIONS: Final = frozenset({"obs", *_HOST_STATE, "ot_up", "red_knows_ot"})
 
 
 def _possible(
@@ -133,56 +137,50 @@ def _possible(
 ) -> torch.Tensor:
     """``(E,)`` bool: red could have chosen what was recorded."""
     target = overlap(targets, bit(attack.target)) | (targets == 0) & (attack.target < 0)
-    can = red.usable(tables, state, attack.target)
-    chosen = can & (tables.by_weight[:, None] == attack.exploit)
-    none = (attack.exploit < 0) & ~(can.any(0) & (kind == red.EXPLOIT))
+    usable = members(red.usable(tables, state, attack.target), len(tables.exploits.by_weight))
+    chosen = usable.bool() & (tables.exploits.by_weight[:, None] == attack.exploit)
+    none = (attack.exploit < 0) & ~(usable.any(0) & (kind == EXPLOIT))
     return (kind == attack.kind) & target & (chosen.any(0) | none)
 
 
-def _compare(
+def _compare_state(
     mismatches: Mismatches,
     t: int,
     tables: Tables,
     state: State,
-    step: Step,
+    outcome: Outcome,
     recorded: dict[str, torch.Tensor],
 ) -> None:
-    observation = monitor.observe(tables, step.activity, state.verdict)
-    mismatches.note("observation", "obs", t, (observation != recorded["obs"]).any(1))
-    gap = (step.reward - recorded["reward"]).abs()
-    mismatches.note("reward", "reward", t, gap > _REWARD_TOLERANCE)
     wrong = torch.zeros_like(state.success)
     for name, ours in _truth(tables, state).items():
-        theirs = recorded[name].to(ours.dtype)
-        differs = ours != theirs
-        differs = differs.any(1) if differs.dim() > 1 else differs
-        if name == "red_success":
-            differs &= recorded[name] != 2  # unknown: red slept
-        if mismatches.first is None and bool(differs.any()):
-            mismatches.note("state", name, t, differs & ~wrong)
-            wrong |= differs
-        wrong |= differs
-    mismatches.note("state", "state", t, wrong)
+        differs = ours != recorded[name][:, t + 1]
+        wrong |= differs.any(1) if differs.dim() > 1 else differs
+    # 2 is unknown: red slept; blue's flag says something of decoys only.
+    red_success, blue_success = recorded["red_success"][:, t], recorded["blue_success"][:, t]
+    wrong |= (state.success != red_success) & (red_success != 2)
+    wrong |= ~outcome.blue_success & (blue_success == 1)
+    wrong |= outcome.blue_success & (blue_success == 0)
+    user = recorded["true_comp"][:, t + 1] == 1
+    for name, ours in (("removable", state.removable), ("unremovable", state.unremovable)):
+        held = members(ours, tables.hosts).t().bool()
+        wrong |= ((held != recorded[f"sess_{name}"][:, t + 1].bool()) & user).any(1)
+    mismatches.note("state", "the true state", t, wrong)
 
 
 def _truth(tables: Tables, state: State) -> dict[str, torch.Tensor]:
-    """Our true state under the trace's names."""
+    """Our true state under the trace's names, ``(E, H)`` or ``(E,)``."""
 
     def per_host(sets: torch.Tensor) -> torch.Tensor:
         return members(sets, tables.hosts).t()
 
-    def packed(rows: torch.Tensor) -> torch.Tensor:
-        weights = (2 ** torch.arange(len(rows), dtype=DTYPE, device=rows.device))[None, :, None]
-        return (members(rows, tables.hosts) * weights).sum(1, dtype=DTYPE).t()
-
-    privileged, user = per_host(state.privileged), per_host(state.removable | state.unremovable)
     return {
-        "true_comp": torch.maximum(2 * privileged, user),
+        "true_comp": torch.maximum(
+            2 * per_host(state.privileged), per_host(state.removable | state.unremovable)
+        ),
         "malware": per_host(state.malware),
-        "decoys": packed(state.decoys),
+        "decoys": state.decoys.t(),
         "red_scanned": per_host(state.scanned),
-        "red_ports": packed(state.known_ports),
-        "ot_up": state.service_up.to(DTYPE),
-        "red_knows_ot": state.knows_service.to(DTYPE),
-        "red_success": state.success.to(DTYPE),
+        "red_ports": state.known_ports.t(),
+        "ot_up": state.service_up,
+        "red_knows_ot": state.knows_service,
     }
