@@ -31,10 +31,11 @@ lint: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## packets/s beside other tools, one JSON line
 	$(BIN)/python -m tests.bench.replay
 
-samples: $(VENV)/.dev  ## make the samples, the golden vectors and the page of features again
+samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated pages again
 	$(BIN)/python -m tests.captures.make tests/captures
 	$(BIN)/python -m tests.agent.flows.golden
 	$(BIN)/python -m tests.agent.flows.observation_page
+	$(BIN)/python -m tests.training.cage2.page
 
 policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
 	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice

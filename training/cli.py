@@ -11,11 +11,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agent.errors import SluiceError
+from training.cage2.cli import app as cage2
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _stderr = Console(stderr=True)
 
 _SAMPLES = Path(__file__).parent.parent / "tests" / "captures"
+
+app.add_typer(cage2, name="cage2")
 
 
 @app.callback()

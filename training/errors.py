@@ -7,6 +7,7 @@
     ├── TraceError          a recorded episode that cannot be replayed
     ├── PolicyError         an ONNX policy that does not keep the playground's contract
     ├── CyborgMissing       the official environment is not where it was said to be
+    ├── DeviceMissing       torch has no such device here
     └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
 
 A message says what is wrong and what to do about it, in one line.
@@ -29,6 +30,10 @@ class PolicyError(SluiceError):
 
 class CyborgMissing(SluiceError):
     """No usable CybORG checkout at the path; the message says how to get one."""
+
+
+class DeviceMissing(SluiceError):
+    """Torch does not have the device that was asked for."""
 
 
 class EnvContractError(SluiceError):

@@ -11,7 +11,8 @@ from rich.progress import Progress
 from agent.errors import CaptureUnreadable
 from agent.observation import FEATURES, SCHEMA_HASH
 from training.imitate import advice_on, collect, imitate, score
-from training.policy_bundle import bundle, commit
+from training.policy_bundle import bundle
+from training.provenance import commit
 
 _SUFFIXES = (".pcap", ".pcapng", ".cap", ".trace", ".gz")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -69,15 +68,3 @@ def bundle(
     )
     path.with_suffix(".pub").write_bytes(key.public_key().public_bytes_raw())
     return made
-
-
-def commit() -> str:
-    """The commit that this checkout is at, with ``+`` for uncommitted changes; else ``unknown``."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return described.stdout.strip()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -23,6 +22,8 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
+
+from tests.bench.machine import machine
 
 ROOT = Path(__file__).parents[2]
 OURS = ("ours_decode", "ours_observe", "ours_decide")
@@ -180,21 +181,6 @@ def ratios(results: dict[str, Result]) -> dict[str, dict[str, float]]:
         ours: {peer: round(speed[ours] / speed[peer], 2) for peer in PEERS if peer in speed}
         for ours in OURS
         if ours in speed
-    }
-
-
-def machine() -> Result:
-    """What the figures depend on beside the code."""
-    model = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "cpu": model[0] if model else platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "python": platform.python_version(),
     }
 
 

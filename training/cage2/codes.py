@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
-# Red agents.
+
+class Red(StrEnum):
+    """Red agents by name."""
+
+    B_LINE = "B_line"
+    MEANDER = "Meander"
+    SLEEP = "Sleep"
+
+
 SLEEP_RED, B_LINE, MEANDER = range(3)
-REDS: Final = {"Sleep": SLEEP_RED, "B_line": B_LINE, "Meander": MEANDER}
+REDS: Final[dict[str, int]] = {Red.B_LINE: B_LINE, Red.MEANDER: MEANDER, Red.SLEEP: SLEEP_RED}
 
 # Red actions, as the recorded traces number them.
 SLEEP, SWEEP, SCAN, EXPLOIT, ESCALATE, IMPACT = range(6)

@@ -55,7 +55,8 @@ def apply(
     state, events = red.act(tables, state, attack)
     view = monitor.watch(tables, state, command, events, placed, found)
     succeeded = (command.decoy < 0) | placed.bool()
-    return state._replace(view=view), Outcome(_reward(tables, state, command), succeeded, attack)
+    reward = _reward(tables, state, command)
+    return state._replace(view=view), Outcome(reward, succeeded, attack.kind, attack.target)
 
 
 def advance(

@@ -13,7 +13,7 @@ from training.cage2.bits import DTYPE, members
 from training.cage2.codes import REDS
 from training.cage2.describe import HostView, describe
 from training.cage2.scenario import Scenario, Variant, load
-from training.cage2.state import Outcome, State, initial
+from training.cage2.state import Outcome, State, flatten, initial, unflatten
 from training.cage2.tables import compile_tables
 from training.env import Transition
 from training.errors import ScenarioError
@@ -39,7 +39,7 @@ class Cage2:
         compiled: fuse a step by ``torch.compile``: half a minute at the first step, then faster.
 
     Raises:
-        ScenarioError: no such red agent.
+        ScenarioError: no such red agent, no environment, or episodes without a step.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class Cage2:
     ) -> None:
         if not red or (unknown := [name for name in red if name not in REDS]):
             raise ScenarioError(f"no red agent {unknown}: there are {', '.join(REDS)}")
+        if num_envs < 1 or horizon < 1:
+            raise ScenarioError(f"{num_envs} environments of {horizon} steps: at least one of each")
         self.scenario = scenario or load("official")
         self.variant = variant
         self.num_envs = num_envs
@@ -95,15 +97,16 @@ class Cage2:
         chance = torch.rand(
             (dynamics.CHANCES, self.num_envs), generator=self.generator, device=self.device
         )
-        self._state, outcome, final_obs = self._advance(self._state, action, chance)
+        tensors, outcome, final_obs = self._advance(flatten(self._state), action, chance)
+        self._state = unflatten(tensors)
         self._last_action = action.clone()
         self._step += 1
         ended = self._step == self.horizon
         info = {
             "final_obs": final_obs,
             "blue_success": outcome.blue_success,
-            "red_kind": outcome.red.kind,
-            "red_target": outcome.red.target,
+            "red_kind": outcome.red_kind,
+            "red_target": outcome.red_target,
         }
         obs = self._begin() if ended else final_obs
         return obs, outcome.reward, self._flags(False), self._flags(ended), info
@@ -123,6 +126,10 @@ class Cage2:
             raise IndexError(f"environment {index} of {self.num_envs}")
         last = int(self._last_action[index]) if self._step else None
         return describe(self.scenario, self._hosts(index), self._step, self.horizon, last)
+
+    def state_bytes(self) -> int:
+        """Memory of the batch's state between steps, tensors only."""
+        return sum(tensor.nbytes for tensor in flatten(self._state))
 
     def _hosts(self, index: int) -> list[HostView]:
         decoys, hosts = self.scenario.catalogue.decoys, self.tables.hosts
@@ -156,10 +163,11 @@ class Cage2:
         return monitor.observe(self.tables, self._state.view)
 
     def _transition(
-        self, state: State, action: torch.Tensor, chance: torch.Tensor
-    ) -> tuple[State, Outcome, torch.Tensor]:
-        state, outcome = dynamics.advance(self.tables, state, action, chance)
-        return state, outcome, monitor.observe(self.tables, state.view)
+        self, state: list[torch.Tensor], action: torch.Tensor, chance: torch.Tensor
+    ) -> tuple[list[torch.Tensor], Outcome, torch.Tensor]:
+        """One step over flat states: torch 2.11 cannot compile nested named tuples."""
+        after, outcome = dynamics.advance(self.tables, unflatten(state), action, chance)
+        return flatten(after), outcome, monitor.observe(self.tables, after.view)
 
     def _flags(self, value: bool) -> torch.Tensor:
         return torch.full((self.num_envs,), value, dtype=torch.bool, device=self.device)

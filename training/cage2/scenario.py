@@ -15,6 +15,7 @@ from training.errors import ScenarioError
 
 DATA: Final = Path(__file__).parent / "data"
 MAX_HOSTS: Final = 31  # a set of hosts is one int32, without its sign
+_BYTE: Final = 8
 
 System = Literal["Linux", "Windows"]
 Gain = Literal["user", "root", "repelled"]
@@ -88,6 +89,19 @@ class Catalogue(_Row):
     exploits: tuple[Exploit, ...]
     decoys: tuple[Decoy, ...]
     images: dict[str, Image]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if max(len(self.ports), len(self.exploits), len(self.decoys)) > _BYTE:
+            raise ValueError(f"at most {_BYTE} ports, exploits and decoys: a set of them is a byte")
+        needed = [port for e in self.exploits for choice in e.needs for port in choice]
+        opened = [port for d in self.decoys for port in (d.port, d.opens) if port is not None]
+        for port in (*needed, *opened):
+            if port not in self.ports:
+                raise ValueError(f"{port} is not a port of the catalogue")
+        if any(not all((e.needs, *e.needs)) for e in self.exploits):
+            raise ValueError("an exploit that needs no port could never be chosen")
+        return self
 
     @classmethod
     def shipped(cls) -> Self:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import chain, islice
+from typing import Final, NamedTuple
 
 import torch
 
@@ -78,11 +80,28 @@ class RedAction(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a step brought, beside the state."""
+    """What a step brought, beside the state; all but the reward is hidden from a policy."""
 
     reward: torch.Tensor  # (B,) float32
-    blue_success: torch.Tensor  # (B,) bool: the action did what it says; hidden from policies
-    red: RedAction
+    blue_success: torch.Tensor  # (B,) bool: the action did what it says
+    red_kind: torch.Tensor  # (B,) int32
+    red_target: torch.Tensor  # (B,) int32
+
+
+def flatten(state: State) -> list[torch.Tensor]:
+    """The state's tensors, one after another."""
+    return [*state[: -len(_NESTED)], *chain.from_iterable(state[-len(_NESTED) :])]
+
+
+def unflatten(tensors: Sequence[torch.Tensor]) -> State:
+    """The state of :func:`flatten`'s tensors."""
+    rest = iter(tensors)
+    plain = list(islice(rest, len(State._fields) - len(_NESTED)))
+    nested = [kind(*islice(rest, len(kind._fields))) for kind in _NESTED]
+    return State._make([*plain, *nested])
+
+
+_NESTED: Final = (BLine, Meander, View)
 
 
 def initial(tables: Tables, red: torch.Tensor) -> State:

@@ -1,37 +1,35 @@
-"""Episodes recorded from the official environment, and their replay through ours.
-
-A trace is an ``.npz`` with blue's and red's actions and every random outcome, episodes first. All
-episodes of a file replay together as one batch; nothing in a replay is random.
-"""
+"""Episodes recorded from the official environment, with every random outcome."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from training.cage2 import dynamics, monitor, red
-from training.cage2.bits import DTYPE, bit, members, overlap
-from training.cage2.codes import EXPLOIT, REDS
+from training.cage2.codes import IMPACT, REDS
 from training.cage2.scenario import Scenario, Variant
-from training.cage2.state import Outcome, RedAction, State, initial
-from training.cage2.tables import Tables, compile_tables
 from training.errors import TraceError
 
-# Also the keys of the result: what is compared at every step.
-KINDS: Final = ("observation", "reward", "state", "red_action")
-_REWARD_TOLERANCE: Final = 1e-4
-_INPUTS: Final = ("blue_action", "red_type", "red_target", "red_exploit", "red_detected")
-_STEPS: Final = ("reward", "red_success", "blue_success")
-_SITUATIONS: Final = (
-    "obs",
+# What happens in a step, (E, T): name -> (lowest, highest); None where the scenario says.
+_STEPS: Final[dict[str, tuple[float, float] | None]] = {
+    "blue_action": None,
+    "blue_success": (0, 2),
+    "reward": (-np.inf, 0),
+    "red_type": (0, IMPACT),
+    "red_target": None,
+    "red_success": (0, 2),
+    "red_exploit": None,
+    "red_detected": (-1, 1),
+}
+# The situation before each step and after the last, (E, T + 1) or (E, T + 1, hosts).
+_SITUATIONS: Final = ("ot_up", "red_knows_ot")
+_HOSTS: Final = (
     *("true_comp", "sess_removable", "sess_unremovable", "malware", "decoys"),
-    *("red_scanned", "red_ports", "ot_up", "red_knows_ot"),
+    *("red_scanned", "red_ports"),
 )
 
 
@@ -39,7 +37,7 @@ _SITUATIONS: Final = (
 class Trace:
     """Recorded episodes of one variant and one red agent.
 
-    ``arrays`` holds ``(E, T, …)`` for what happens in a step and ``(E, T + 1, …)`` for situations.
+    ``arrays``: ``(E, T)`` for what happens in a step and ``(E, T + 1, …)`` for situations.
     """
 
     path: Path
@@ -58,129 +56,67 @@ class Trace:
         return int(self.arrays["blue_action"].shape[1])
 
 
-@dataclass
-class Mismatches:
-    """Steps that differ, by kind, and the first of them in words."""
+def read(
+    path: Path, scenario: Scenario, variant: Variant | None = None, red: str | None = None
+) -> Trace:
+    """Read a trace and make sure that it can be replayed.
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    first: str | None = None
-
-    def note(self, kind: str, what: str, step: int, wrong: torch.Tensor) -> None:
-        """Count the episodes ``(E,)`` bool in which something is wrong at a step."""
-        count = int(wrong.sum())
-        self.counts[kind] += count
-        if count and self.first is None:
-            episode = int(wrong.nonzero()[0, 0])
-            self.first = f"{what} differs first in episode {episode} at step {step}"
-
-
-def load(path: Path) -> Trace:
-    """Read a trace; its name says the variant and red: ``head_B_line_uniform.npz``.
+    Args:
+        path: an ``.npz``, usually called ``VARIANT_RED_POLICY.npz``.
+        scenario: the network that it was recorded on.
+        variant: whose rules hold, where the name does not say it.
+        red: the red agent, where the name does not say it.
 
     Raises:
-        TraceError: the file is no trace, or its name or its arrays are not a trace's.
+        TraceError: the file is no trace, or not one of this scenario.
     """
-    variant, red_name = _kind_of(path)
+    if path.exists() and not zipfile.is_zipfile(path):
+        raise TraceError(f"{path}: no .npz file")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise TraceError(f"{path}: no readable .npz trace ({error})") from error
-    if missing := [name for name in (*_INPUTS, *_STEPS, *_SITUATIONS) if name not in arrays]:
-        raise TraceError(f"{path}: the trace lacks {', '.join(missing)}")
-    return Trace(path, variant, red_name, arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise TraceError(f"{path}: cannot be read ({error})") from error
+    _check(path, arrays, scenario)
+    return Trace(path, variant or _variant(path), red or _red(path), arrays)
 
 
-def _kind_of(path: Path) -> tuple[Variant, str]:
+def _variant(path: Path) -> Variant:
     for variant in Variant:
-        for name in REDS:
-            if path.name.startswith(f"{variant}_{name}_"):
-                return variant, name
-    raise TraceError(f"{path}: name a trace VARIANT_RED_POLICY.npz, like head_B_line_uniform.npz")
+        if path.name.startswith(f"{variant}_"):
+            return variant
+    raise TraceError(f"{path}: the name does not begin with a variant; say --variant head or lb")
 
 
-def replay(trace: Trace, scenario: Scenario, device: torch.device) -> Mismatches:
-    """Step through all episodes with the recorded outcomes and compare everything recorded.
-
-    Raises:
-        TraceError: the trace is of a network with another number of hosts.
-    """
-    tables = compile_tables(scenario, trace.variant, device)
-    arrays = {name: torch.from_numpy(array).to(device) for name, array in trace.arrays.items()}
-    if arrays["true_comp"].shape[-1] != tables.hosts:
-        raise TraceError(f"{trace.path}: not of a network with the {tables.hosts} hosts replayed")
-    kinds = torch.full((trace.episodes,), REDS[trace.red], dtype=DTYPE, device=device)
-    state = initial(tables, kinds)
-    mismatches = Mismatches()
-    for t in range(trace.steps):
-        attack = RedAction(
-            arrays["red_type"][:, t].to(DTYPE),
-            arrays["red_target"][:, t].to(DTYPE),
-            arrays["red_exploit"][:, t].to(DTYPE),
-            arrays["red_detected"][:, t] == 1,
-        )
-        state, kind, targets = dynamics.prepare(tables, state)
-        possible = _possible(tables, state, kind, targets, attack)
-        mismatches.note("red_action", "red's action", t, ~possible)
-        action = arrays["blue_action"][:, t].to(DTYPE)
-        state, outcome = dynamics.apply(tables, state, action, attack)
-        obs = monitor.observe(tables, state.view)
-        mismatches.note("observation", "obs", t, (obs != arrays["obs"][:, t + 1]).any(1))
-        gap = (outcome.reward - arrays["reward"][:, t]).abs()
-        mismatches.note("reward", "reward", t, gap > _REWARD_TOLERANCE)
-        _compare_state(mismatches, t, tables, state, outcome, arrays)
-    return mismatches
+def _red(path: Path) -> str:
+    for name in REDS:
+        if f"_{name}_" in path.name:
+            return name
+    raise TraceError(f"{path}: the name holds no red agent; say --red {', '.join(REDS)}")
 
 
-def _possible(
-    tables: Tables, state: State, kind: torch.Tensor, targets: torch.Tensor, attack: RedAction
-) -> torch.Tensor:
-    """``(E,)`` bool: red could have chosen what was recorded."""
-    target = overlap(targets, bit(attack.target)) | (targets == 0) & (attack.target < 0)
-    usable = members(red.usable(tables, state, attack.target), len(tables.exploits.by_weight))
-    chosen = usable.bool() & (tables.exploits.by_weight[:, None] == attack.exploit)
-    none = (attack.exploit < 0) & ~(usable.any(0) & (kind == EXPLOIT))
-    return (kind == attack.kind) & target & (chosen.any(0) | none)
-
-
-def _compare_state(
-    mismatches: Mismatches,
-    t: int,
-    tables: Tables,
-    state: State,
-    outcome: Outcome,
-    recorded: dict[str, torch.Tensor],
-) -> None:
-    wrong = torch.zeros_like(state.success)
-    for name, ours in _truth(tables, state).items():
-        differs = ours != recorded[name][:, t + 1]
-        wrong |= differs.any(1) if differs.dim() > 1 else differs
-    # 2 is unknown: red slept; blue's flag says something of decoys only.
-    red_success, blue_success = recorded["red_success"][:, t], recorded["blue_success"][:, t]
-    wrong |= (state.success != red_success) & (red_success != 2)
-    wrong |= ~outcome.blue_success & (blue_success == 1)
-    wrong |= outcome.blue_success & (blue_success == 0)
-    user = recorded["true_comp"][:, t + 1] == 1
-    for name, ours in (("removable", state.removable), ("unremovable", state.unremovable)):
-        held = members(ours, tables.hosts).t().bool()
-        wrong |= ((held != recorded[f"sess_{name}"][:, t + 1].bool()) & user).any(1)
-    mismatches.note("state", "the true state", t, wrong)
-
-
-def _truth(tables: Tables, state: State) -> dict[str, torch.Tensor]:
-    """Our true state under the trace's names, ``(E, H)`` or ``(E,)``."""
-
-    def per_host(sets: torch.Tensor) -> torch.Tensor:
-        return members(sets, tables.hosts).t()
-
-    return {
-        "true_comp": torch.maximum(
-            2 * per_host(state.privileged), per_host(state.removable | state.unremovable)
-        ),
-        "malware": per_host(state.malware),
-        "decoys": state.decoys.t(),
-        "red_scanned": per_host(state.scanned),
-        "red_ports": state.known_ports.t(),
-        "ot_up": state.service_up,
-        "red_knows_ot": state.knows_service,
+def _check(path: Path, arrays: dict[str, NDArray[Any]], scenario: Scenario) -> None:
+    if missing := [n for n in ("obs", *_STEPS, *_SITUATIONS, *_HOSTS) if n not in arrays]:
+        raise TraceError(f"{path}: the trace lacks {', '.join(missing)}")
+    steps = arrays["blue_action"].shape
+    if len(steps) != 2 or 0 in steps:
+        raise TraceError(f"{path}: blue_action has shape {steps}, not (episodes, steps)")
+    after = (steps[0], steps[1] + 1)
+    shapes = (
+        dict.fromkeys(_STEPS, steps)
+        | dict.fromkeys(_SITUATIONS, after)
+        | dict.fromkeys(_HOSTS, (*after, len(scenario.hosts)))
+        | {"obs": (*after, scenario.num_features)}
+    )
+    highest = {
+        "blue_action": (0, scenario.num_actions - 1),
+        "red_target": (-1, len(scenario.hosts) - 1),
+        "red_exploit": (-1, len(scenario.catalogue.exploits) - 1),
     }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            found = arrays[name].shape
+            raise TraceError(f"{path}: {name} has shape {found}; {scenario.name} needs {shape}")
+        low, high = highest.get(name) or _STEPS.get(name) or (-np.inf, np.inf)
+        if not ((arrays[name] >= low) & (arrays[name] <= high)).all():
+            raise TraceError(f"{path}: {name} has values that are not in [{low}, {high}]")
