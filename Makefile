@@ -28,8 +28,9 @@ lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## packets/s beside other tools, one JSON line
+bench: $(VENV)/.dev  ## packets/s beside other tools, CAGE-2 steps/s; a JSON line each
 	$(BIN)/python -m tests.bench.replay
+	$(BIN)/python -m tests.bench.cage2
 
 samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated pages again
 	$(BIN)/python -m tests.captures.make tests/captures

@@ -106,14 +106,14 @@ def draw(
     Returns:
         ``(B,)`` int32, -1 for the empty set.
     """
+    parts = [(a >> 8 * i) & (BYTE - 1) for i in range(len(counts) // BYTE)]
+    sizes = [look(counts, part) for part in parts]
     # chance < 1 keeps this below the size even after rounding: sizes are far below 2^24.
-    left = (chance * weigh(a, counts)).to(DTYPE)
+    left = (chance * sum(sizes[1:], sizes[0])).to(DTYPE)
     chosen = torch.full_like(a, -1)
-    for i in range(len(counts) // BYTE):
-        byte = (a >> 8 * i) & (BYTE - 1)
-        count = look(counts, byte)
-        inside = (left >= 0) & (left < count)
-        here = look(nth, 8 * byte + left.clamp(min=0, max=7)) + 8 * i
+    for i, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+        inside = (left >= 0) & (left < size)
+        here = look(nth, 8 * part + left.clamp(min=0, max=7)) + 8 * i
         chosen = torch.where(inside, here, chosen)
-        left = left - count
+        left = left - size
     return chosen

@@ -68,8 +68,8 @@ runs, what attacks it and what imitates it is in `training/cage2/data/catalogue.
 {features} float32, 0 or 1: four bits a host. Activity is about the last step only: None 00,
 Scan 10, Exploit 11. The verdict stays until something changes it: No 00, Unknown 10, User 01,
 Privileged 11. It is blue's belief, not the truth: an escalation is invisible without Analyse, and
-Analyse finds files, not sessions. After reset all bits are 0. Whether blue's own action succeeded is
-not shown.
+Analyse finds files, not sessions. After reset all bits are 0. Whether blue's own action succeeded
+is not shown.
 
 | index | host | bits of | meaning of 1 |
 |---:|---|---|---|
