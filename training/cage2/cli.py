@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import track
 
 from training.cage2.codes import Red
+from training.cage2.evaluate_command import evaluate_command
 from training.cage2.scenario import Variant
 
 app = typer.Typer(
     no_args_is_help=True, help="CAGE Challenge 2: replay recorded episodes, evaluate policies."
 )
+app.command("evaluate")(evaluate_command)
 _stderr = Console(stderr=True)
 
 

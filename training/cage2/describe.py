@@ -7,9 +7,15 @@ nothing can be concluded from what somebody called a machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
+import torch
+
+from training.cage2 import blue
+from training.cage2.bits import DTYPE, members
 from training.cage2.scenario import Scenario
+from training.cage2.tables import Tables
 from training.teacher.teacher import StateText
 
 _ACTIVITY: Final = ("quiet", "scanned", "exploited")
@@ -25,6 +31,36 @@ class HostView:
     verdict: int  # 0 No, 1 Unknown, 2 User, 3 Privileged
     decoys: tuple[str, ...]  # running
     free: tuple[str, ...]  # decoys that could be placed
+
+
+def host_views(
+    scenario: Scenario, tables: Tables, bits: torch.Tensor, decoys: torch.Tensor
+) -> list[HostView]:
+    """Views in the scenario's order.
+
+    Args:
+        scenario: the network.
+        tables: its constants, on the tensors' device.
+        bits: ``(H, 4)`` of the observation.
+        decoys: ``(H,)`` sets of the decoys that run.
+    """
+    kinds = [decoy.name for decoy in scenario.catalogue.decoys]
+    pairs = torch.arange(len(decoys) * len(kinds), dtype=DTYPE, device=decoys.device)
+    host, decoy = pairs // len(kinds), pairs % len(kinds)
+    running = decoys.to(DTYPE)
+    fits = blue.placeable(tables, host, running[host], decoy).view(-1, len(kinds))
+    runs = members(running, len(kinds)).t()
+    return [
+        HostView(
+            activity=active + exploited,
+            verdict=suspected + 2 * confirmed,
+            decoys=tuple(compress(kinds, here)),
+            free=tuple(compress(kinds, free)),
+        )
+        for (active, exploited, suspected, confirmed), here, free in zip(
+            bits.to(DTYPE).tolist(), runs.tolist(), fits.tolist(), strict=True
+        )
+    ]
 
 
 def describe(

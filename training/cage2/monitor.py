@@ -14,7 +14,6 @@ from training.cage2.tables import Tables
 
 # Traffic counts as a scan from this many distinct ports on.
 _SCAN_PORTS: Final = 3
-_ONE: Final = 0x3F800000  # 1.0 as float32's bits (IEEE 754)
 
 
 def watch(
@@ -59,6 +58,4 @@ def observe(tables: Tables, view: View) -> torch.Tensor:
     In memory an environment's neighbour is the next environment: laying out rows would cost more
     than all the rest, and a matrix product reads either.
     """
-    bits = members(torch.stack(view), tables.hosts).flatten(0, 1)
-    # 0 and 1 become floats where they lie: a second array of this size would cost more.
-    return bits.mul_(_ONE).view(torch.float32).t()
+    return members(torch.stack(view), tables.hosts).flatten(0, 1).to(torch.float32).t()
