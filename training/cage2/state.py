@@ -106,28 +106,38 @@ _NESTED: Final = (BLine, Meander, View)
 
 def initial(tables: Tables, red: torch.Tensor) -> State:
     """The state after reset, for ``(B,)`` kinds of red agents."""
-    empty = torch.zeros_like(red, dtype=DTYPE)
-    bytes_ = torch.zeros((tables.hosts, len(red)), dtype=torch.uint8, device=red.device)
-    no, yes = torch.zeros_like(red, dtype=torch.bool), torch.ones_like(red, dtype=torch.bool)
-    foothold = empty | tables.foothold
+
+    # Every tensor is its own: a compiled step would have to be compiled again for shared ones.
+    def sets(members: int = 0) -> torch.Tensor:
+        return torch.full_like(red, members, dtype=DTYPE)
+
+    def flags(value: bool) -> torch.Tensor:
+        return torch.full_like(red, value, dtype=torch.bool)
+
+    def bytes_() -> torch.Tensor:
+        return torch.zeros((tables.hosts, len(red)), dtype=torch.uint8, device=red.device)
+
+    memory = Meander(*(sets() for _ in Meander._fields))
     return State(
-        privileged=foothold,
-        removable=empty,
-        unremovable=empty,
-        malware=empty,
-        restored=empty,
-        scanned=empty,
-        decoys=bytes_,
-        known_ports=bytes_,
-        service_up=yes,
-        stoppable=yes,
-        knows_service=no,
-        success=no,
-        empty_scan=no,
-        red=red.to(DTYPE),
-        b_line=BLine(stage=empty, entry=empty, follow=empty, at_server=no),
-        meander=Meander(*(empty,) * len(Meander._fields))._replace(
-            addresses=foothold, names=foothold, known_subnets=empty | tables.home
+        privileged=sets(tables.foothold),
+        removable=sets(),
+        unremovable=sets(),
+        malware=sets(),
+        restored=sets(),
+        scanned=sets(),
+        decoys=bytes_(),
+        known_ports=bytes_(),
+        service_up=flags(True),
+        stoppable=flags(True),
+        knows_service=flags(False),
+        success=flags(False),
+        empty_scan=flags(False),
+        red=red.to(DTYPE, copy=True),
+        b_line=BLine(stage=sets(), entry=sets(), follow=sets(), at_server=flags(False)),
+        meander=memory._replace(
+            addresses=sets(tables.foothold),
+            names=sets(tables.foothold),
+            known_subnets=sets(tables.home),
         ),
-        view=View(empty, empty, empty, empty),
+        view=View(*(sets() for _ in View._fields)),
     )
