@@ -70,7 +70,8 @@ def sweep(device: str, batches: tuple[int, ...], options: argparse.Namespace) ->
         if device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        torch.compiler.reset()  # it gives up after a few shapes of one function
+        if options.compiled:
+            torch.compiler.reset()  # it gives up after a few shapes of one function
         env = Cage2(batch, generator, compiled=options.compiled)
         results[str(batch)] = measure(env, options.seconds, options.rounds)
         if device == "cuda":

@@ -22,14 +22,7 @@ MIXTURE: Final = (Red.B_LINE, Red.MEANDER)
 class Cage2Base(ABC):
     """A batch of CAGE-2 networks whose episodes have the same length and so end together.
 
-    Args:
-        num_envs: environments in the batch, ``B``.
-        generator: the only source of chance; its device is the environments'.
-        red: names of red agents (``B_line``, ``Meander``, ``Sleep``), one drawn uniformly for each
-            episode; a name may be repeated to weigh more.
-        horizon: steps of an episode, after which it is truncated.
-        scenario: the network.
-        variant: whose rules hold.
+    The arguments are those of :class:`training.cage2.env.Cage2`.
 
     Raises:
         ScenarioError: no such red agent, no environment, or episodes without a step.

@@ -29,7 +29,7 @@ from training.cage2.state import Outcome, RedAction, State
 
 NAMES = ("official", "generated-5", "generated-8-3", "generated-31-1")
 BELOW_ONE = 1 - 2**-24  # the largest float32 below 1
-DEFENDER, ENTERPRISE0, USER0 = 0, 1, 8
+DEFENDER, ENTERPRISE0, SERVER, USER0 = 0, 1, 7, 8
 APACHE, VSFTPD = 0, 7
 # The specification's §7: exploits' probabilities on clean hosts, by the catalogue's numbers.
 LINUX = {4: 1.0}
@@ -120,6 +120,18 @@ def test_inner_hosts_fall_only_to_who_holds_an_outer_one(name: str) -> None:
         taken += int((inner & got_in).sum())
         kept_out += int((inner & ~held).sum())
     assert min(taken, kept_out) > 20
+
+
+@pytest.mark.parametrize("level", ["privileged", "removable", "unremovable", None])
+def test_any_session_on_an_outer_host_opens_the_inner_ones(level: str | None) -> None:
+    match = Match(reds=("Meander",))
+    if level is not None:
+        held = getattr(match.state, level) | 1 << ENTERPRISE0
+        match.state = match.state._replace(**{level: held})
+    scan = RedAction(ints(SCAN), ints(SERVER), ints(-1), torch.tensor([True]))
+    match.apply(torch.tensor([0]), scan)
+    assert bool(match.state.scanned & 1 << SERVER) == (level is not None)
+    assert bool(match.state.empty_scan) == (level is None)
 
 
 # Reward.
@@ -345,6 +357,7 @@ def test_a_new_episode_keeps_nothing_of_the_last(red_name: str) -> None:
     assert not obs.any()
     fresh.generator.set_state(used.generator.get_state())
     assert used.describe(7) == fresh.describe(7)
+    assert differing(used._state, fresh._state) == []
     for _ in range(30):
         action = torch.randint(145, (20,), generator=dice)
         mine, theirs = used.step(action), fresh.step(action)
