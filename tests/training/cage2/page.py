@@ -33,10 +33,10 @@ import torch
 from training.cage2.env import Cage2
 
 env = Cage2(10_000, torch.Generator("cpu").manual_seed(1), red=["B_line", "Meander"], horizon=100)
-obs = env.reset()                                        # (10000, 52) float32
+obs = env.reset()  # (10000, 52) float32
 action = torch.randint(env.num_actions, (env.num_envs,))
 obs, reward, terminated, truncated, info = env.step(action)
-print(env.describe(0).lines)                             # what a teacher is shown
+print(env.describe(0).lines)  # what a teacher is shown
 ```
 
 `torch.Generator("cuda")` puts everything on the GPU; `compiled=True` fuses a step by
