@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
 
 import torch
 
@@ -56,3 +57,13 @@ class VectorEnv(Protocol):
 
     def describe(self, index: int) -> StateText:
         """What the defender knows in environment ``index``, for a teacher."""
+
+
+class ResumableEnv(VectorEnv, Protocol):
+    """A playground whose running episodes can be put down and taken up again, bit for bit."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next steps depend on, but the generator: tensors and numbers."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that an equal playground gave."""

@@ -7,6 +7,7 @@
     ├── TraceError          a recorded episode that cannot be replayed
     ├── PolicyError         an ONNX policy that does not keep the playground's contract
     ├── CyborgMissing       the official environment is not where it was said to be
+    ├── RunError            a training run that cannot begin in the folder that was said
     ├── DeviceMissing       torch has no such device here
     └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
 
@@ -30,6 +31,10 @@ class PolicyError(SluiceError):
 
 class CyborgMissing(SluiceError):
     """No usable CybORG checkout at the path; the message says how to get one."""
+
+
+class RunError(SluiceError):
+    """A run's folder holds another run, or one that has ended."""
 
 
 class DeviceMissing(SluiceError):

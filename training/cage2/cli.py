@@ -13,10 +13,14 @@ from rich.progress import track
 from training.cage2.codes import Red
 from training.cage2.evaluate_command import evaluate_command
 from training.cage2.scenario import Variant
+from training.cage2.train_command import export_command, train_command
 
 app = typer.Typer(
-    no_args_is_help=True, help="CAGE Challenge 2: replay recorded episodes, evaluate policies."
+    no_args_is_help=True,
+    help="CAGE Challenge 2: train defenders, evaluate them, replay recorded episodes.",
 )
+app.command("train")(train_command)
+app.command("export")(export_command)
 app.command("evaluate")(evaluate_command)
 _stderr = Console(stderr=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -53,6 +54,18 @@ class Cage2(Cage2Base):
         self._move = torch.compile(transition, dynamic=False) if compiled else transition
         self._state: State
         self._new_episodes()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next steps depend on, but the generator."""
+        last = self._last_action if self._elapsed else None
+        return {"state": flatten(self._state), "elapsed": self._elapsed, "last_action": last}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that an equal playground gave."""
+        self._state = unflatten([tensor.to(self.device) for tensor in state["state"]])
+        self._elapsed = state["elapsed"]
+        if self._elapsed:
+            self._last_action = state["last_action"].to(self.device)
 
     def state_bytes(self) -> int:
         """Memory of the batch's state between steps, tensors only."""

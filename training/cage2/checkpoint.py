@@ -1,0 +1,53 @@
+"""A trained CAGE-2 network on disk: its weights, and what it takes to build it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.cage2.memory import Cage2Memory
+from training.cage2.scenario import load
+from training.cage2.settings import Blueprint
+from training.errors import PolicyError
+from training.networks import ActorCritic, FlatActorCritic
+
+
+def build(blueprint: Blueprint) -> ActorCritic:
+    """The network, with weights drawn from torch's global generator."""
+    memory = Cage2Memory(load(blueprint.scenario), blueprint.variant)
+    return FlatActorCritic(memory, blueprint.hidden)
+
+
+def save(
+    path: Path, network: ActorCritic, blueprint: Blueprint, provenance: dict[str, Any]
+) -> None:
+    """Write a checkpoint, whole or not at all."""
+    content = {
+        "blueprint": blueprint.model_dump(mode="json"),
+        "weights": {name: value.cpu() for name, value in network.state_dict().items()},
+        "provenance": provenance,
+    }
+    unfinished = path.with_suffix(".part")
+    torch.save(content, unfinished)
+    unfinished.replace(path)
+
+
+def read(path: Path) -> tuple[ActorCritic, Blueprint, dict[str, Any]]:
+    """The network of a checkpoint on the CPU, its blueprint and its provenance.
+
+    Raises:
+        PolicyError: the file is no checkpoint, or its weights do not fit its blueprint.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        blueprint = Blueprint.model_validate(content["blueprint"])
+        network = build(blueprint)
+        network.load_state_dict(content["weights"])
+    except FileNotFoundError:
+        raise PolicyError(f"{path}: no such file") from None
+    except Exception as error:  # torch.load raises whatever a damaged file makes it meet
+        reason = " ".join(str(error).split())[:200]
+        raise PolicyError(f"{path}: no CAGE-2 checkpoint of ours ({reason})") from error
+    return network, blueprint, content["provenance"]

@@ -1,0 +1,216 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on a ``VectorEnv``.
+
+The whole loop runs on the playground's device. The policy's memory is part of the rollout: its
+state is stored with each step, so that updates need no recurrence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.env import ResumableEnv
+from training.networks import ActorCritic
+from training.settings import Settings
+
+
+@dataclass
+class Rollout:
+    """``T`` steps of ``B`` environments; tensors ``(T, B, …)``, on the device."""
+
+    obs: torch.Tensor
+    state: torch.Tensor
+    action: torch.Tensor
+    log_prob: torch.Tensor
+    value: torch.Tensor
+    reward: torch.Tensor  # scaled; after a step limit that is no end, with the value beyond it
+    ended: torch.Tensor  # bool
+
+    def flat(self) -> dict[str, torch.Tensor]:
+        """All steps as one batch ``(T * B, …)``."""
+        return {f.name: getattr(self, f.name).flatten(0, 1) for f in fields(self)}
+
+
+def advantages(
+    rollout: Rollout, last_value: torch.Tensor, gamma: float, gae_lambda: float
+) -> torch.Tensor:
+    """Generalised advantage estimates ``(T, B)`` (Schulman et al. 2015, arXiv 1506.02438).
+
+    Args:
+        rollout: rewards, values, and where episodes ended.
+        last_value: ``(B,)`` the value of what follows the last step.
+        gamma: discount.
+        gae_lambda: weight of longer estimates.
+    """
+    result = torch.empty_like(rollout.value)
+    ahead = torch.zeros_like(last_value)
+    following = last_value
+    for t in reversed(range(len(rollout.value))):
+        goes_on = (~rollout.ended[t]).float()
+        surprise = rollout.reward[t] + gamma * following * goes_on - rollout.value[t]
+        ahead = surprise + gamma * gae_lambda * goes_on * ahead
+        result[t], following = ahead, rollout.value[t]
+    return result
+
+
+class PPO:
+    """One training run.
+
+    Args:
+        env: the playground; its generator is the run's only source of chance.
+        network: the policy and its critic, on the same device.
+        settings: all numbers.
+    """
+
+    def __init__(self, env: ResumableEnv, network: ActorCritic, settings: Settings) -> None:
+        self.env, self.network, self.settings = env, network, settings
+        self.generator = env.generator
+        self.optimizer = torch.optim.Adam(
+            network.parameters(), settings.learning_rate, eps=1e-5, fused=True
+        )
+        self.steps_done = 0
+        self._obs = env.reset(settings.seed)
+        self._state = self._obs.new_zeros(env.num_envs, network.state_size)
+        self._returns = self._obs.new_zeros(env.num_envs)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return min(1.0, self.steps_done / self.settings.steps)
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and its updates; returns metrics."""
+        rollout, last_value, finished = self.collect()
+        self.steps_done += rollout.reward.numel()
+        metrics = self.update(rollout, last_value)
+        return {"steps": self.steps_done, "return": finished, **metrics}
+
+    @torch.no_grad()
+    def collect(self) -> tuple[Rollout, torch.Tensor, float]:
+        """Play ``rollout`` steps.
+
+        Returns:
+            The steps, the value ``(B,)`` of what follows, and the mean return of the episodes that
+            ended (not a number if none did).
+        """
+        settings, steps = self.settings, []
+        finished, total = self._obs.new_zeros(()), self._obs.new_zeros(())
+        for _ in range(settings.rollout):
+            obs, state = self._obs, self._state
+            logits, value = self.network(obs, state)
+            action = sample(logits, self.generator)
+            log_prob = logits.log_softmax(1).gather(1, action[:, None])[:, 0]
+            self._obs, reward, terminated, truncated, info = self.env.step(action)
+            ended = terminated | truncated
+            state_after = self.network.remember(obs, state, action)
+            scaled = reward * settings.reward_scale
+            if not settings.limit_is_end:
+                beyond = self.network(info["final_obs"], state_after)[1]
+                scaled = scaled + settings.gamma * beyond * (truncated & ~terminated)
+            self._state = state_after * ~ended[:, None]
+            self._returns = self._returns + reward
+            finished, total = finished + ended.sum(), total + (self._returns * ended).sum()
+            self._returns = self._returns * ~ended
+            steps.append((obs, state, action, log_prob, value, scaled, ended))
+        rollout = Rollout(*(torch.stack(column) for column in zip(*steps, strict=True)))
+        return rollout, self.network(self._obs, self._state)[1], float(total / finished)
+
+    def update(self, rollout: Rollout, last_value: torch.Tensor) -> dict[str, float]:
+        """Improve the network on a rollout; returns the means of what was measured."""
+        settings = self.settings
+        self._schedule()
+        advantage = advantages(rollout, last_value, settings.gamma, settings.gae_lambda)
+        batch = rollout.flat() | {"advantage": advantage.flatten()}
+        batch["target"] = batch["advantage"] + batch["value"]
+        size = len(batch["target"])
+        measured: list[dict[str, torch.Tensor]] = []
+        for _ in range(settings.epochs):
+            order = torch.randperm(size, generator=self.generator, device=last_value.device)
+            for part in order.chunk(settings.minibatches):
+                loss, metrics = self.loss({name: values[part] for name, values in batch.items()})
+                self.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.max_grad_norm)
+                self.optimizer.step()
+                measured.append(metrics | {"grad_norm": norm})
+            if settings.target_kl and float(measured[-1]["kl"]) > settings.target_kl:
+                break
+        means = {name: torch.stack([m[name] for m in measured]).mean() for name in measured[0]}
+        return {name: float(mean) for name, mean in means.items()} | {"updates": len(measured)}
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss of a minibatch, and what is worth watching."""
+        settings = self.settings
+        logits, value = self.network(batch["obs"], batch["state"])
+        log_probs = logits.log_softmax(1)
+        log_ratio = log_probs.gather(1, batch["action"][:, None])[:, 0] - batch["log_prob"]
+        ratio = log_ratio.exp()
+        advantage = batch["advantage"]
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
+        policy_loss = -torch.minimum(ratio * advantage, clipped * advantage).mean()
+        value_loss = self._value_loss(value, batch)
+        entropy = -(log_probs.exp() * log_probs).sum(1).mean()
+        weight = settings.entropy + self.progress * (settings.entropy_end - settings.entropy)
+        loss = policy_loss + settings.value_weight * value_loss - weight * entropy
+        with torch.no_grad():
+            metrics = {
+                "policy_loss": policy_loss,
+                "value_loss": value_loss,
+                "entropy": entropy,
+                # http://joschu.net/blog/kl-approx.html: unbiased, and never negative.
+                "kl": (ratio - 1 - log_ratio).mean(),
+                "clipped": ((ratio - 1).abs() > settings.clip).float().mean(),
+            }
+        return loss, {name: value.detach() for name, value in metrics.items()}
+
+    def _value_loss(self, value: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        error = (value - batch["target"]) ** 2
+        if clip := self.settings.value_clip:
+            moved = batch["value"] + (value - batch["value"]).clamp(-clip, clip)
+            error = torch.maximum(error, (moved - batch["target"]) ** 2)
+        return error.mean()
+
+    def _schedule(self) -> None:
+        left = 1 - self.progress
+        share = {
+            "constant": 1.0,
+            "linear": left,
+            "cosine": (1 - math.cos(math.pi * left)) / 2,
+        }[self.settings.schedule]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * share
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run needs to go on bit for bit."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "env": self.env.state_dict(),
+            "obs": self._obs,
+            "state": self._state,
+            "returns": self._returns,
+            "steps_done": self.steps_done,
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on where another run with the same settings was."""
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.generator.set_state(saved["generator"].cpu())
+        self.env.load_state_dict(saved["env"])
+        device = self.generator.device
+        self._obs, self._state = saved["obs"].to(device), saved["state"].to(device)
+        self._returns, self.steps_done = saved["returns"].to(device), saved["steps_done"]
+
+
+def sample(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Actions ``(B,)`` drawn from logits ``(B, A)``, by the Gumbel-max trick."""
+    noise = torch.empty_like(logits).exponential_(generator=generator)
+    return (logits.softmax(1) / noise).argmax(1)

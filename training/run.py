@@ -1,0 +1,155 @@
+"""A training run in a folder: settings, metrics, checkpoints that it resumes from, and an end.
+
+::
+
+    settings.json    what was asked for, with the commit and the machine
+    metrics.csv      a row for each rollout
+    resume.pt        everything to go on bit for bit; gone when the run has ended
+    result.json      how it ended
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from training.errors import RunError
+from training.ppo import PPO
+from training.provenance import commit, machine
+from training.settings import Ending
+
+SETTINGS: Final = "settings.json"
+METRICS: Final = "metrics.csv"
+RESUME: Final = "resume.pt"
+RESULT: Final = "result.json"
+_LAST: Final = 10  # rollouts that the result's return is the mean of
+
+
+def levelled_off(ending: Ending, returns: deque[float]) -> bool:
+    """Whether the latest window's mean is hardly better than that of the window before."""
+    if not ending.window or len(returns) < 2 * ending.window:
+        return False
+    values = list(returns)
+    before = math.fsum(values[: ending.window]) / ending.window
+    after = math.fsum(values[ending.window :]) / ending.window
+    return after - before < ending.tolerance * abs(before)
+
+
+def run(
+    ppo: PPO,
+    folder: Path,
+    about: dict[str, Any],
+    *,
+    ending: Ending | None = None,
+    save_every: float = 60.0,
+    show: Callable[[dict[str, float]], object] = lambda _: None,
+    finish: Callable[[dict[str, Any]], object] = lambda _: None,
+) -> dict[str, Any]:
+    """Train to the end, going on from ``folder`` if a run with the same settings was cut off there.
+
+    Args:
+        ppo: the run, at its start.
+        folder: made if need be.
+        about: settings beside those of PPO, as JSON can hold them.
+        ending: when to stop early.
+        save_every: seconds between checkpoints.
+        show: called with every row of metrics.
+        finish: called with the result before the folder says that the run has ended.
+
+    Returns:
+        ``steps``, ``return`` (the mean of the last ten rollouts'), ``seconds`` of this process's
+        part, ``levelled_off``, ``commit`` and ``machine``.
+
+    Raises:
+        RunError: the folder holds a run with other settings, or one that has ended.
+    """
+    ending = ending or Ending()
+    origin = {"commit": commit(), "machine": machine(ppo.generator.device)}
+    asked = {**about, "ppo": ppo.settings.model_dump(), "ending": ending.model_dump()}
+    _claim(folder, asked, origin)
+    returns: deque[float] = deque(maxlen=max(2 * ending.window, _LAST))
+    _resume(folder, ppo, returns)
+    begun = saved = time.monotonic()
+    levelled = False
+    try:
+        while ppo.progress < 1 and not levelled:
+            started, before = time.monotonic(), ppo.steps_done
+            row = ppo.iterate()
+            row["steps_per_second"] = (ppo.steps_done - before) / (time.monotonic() - started)
+            _append(folder / METRICS, row)
+            show(row)
+            if not math.isnan(row["return"]):
+                returns.append(row["return"])
+            levelled = levelled_off(ending, returns)
+            if time.monotonic() - saved > save_every:
+                _save(folder, ppo, returns)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        _save(folder, ppo, returns)
+        raise
+    last = list(returns)[-_LAST:]
+    result = {
+        "steps": ppo.steps_done,
+        "return": math.fsum(last) / len(last) if last else None,
+        "seconds": round(time.monotonic() - begun, 1),
+        "levelled_off": levelled,
+        **origin,
+    }
+    finish(result)
+    _write_json(folder / RESULT, result)
+    (folder / RESUME).unlink(missing_ok=True)
+    return result
+
+
+def _claim(folder: Path, asked: dict[str, Any], origin: dict[str, Any]) -> None:
+    """Make the folder this run's, or make sure that it is."""
+    path = folder / SETTINGS
+    if (folder / RESULT).exists():
+        raise RunError(f"{folder}: the run there has ended; say another folder, or remove it")
+    if path.exists():
+        if json.loads(path.read_text())["asked"] != json.loads(json.dumps(asked)):
+            raise RunError(f"{folder}: a run with other settings is there; say another folder")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(path, {"asked": asked, "begun": origin})
+
+
+def _resume(folder: Path, ppo: PPO, returns: deque[float]) -> None:
+    """Go on from the last checkpoint, and forget the metrics of what came after it."""
+    rows: list[dict[str, str]] = []
+    if (folder / RESUME).exists():
+        saved = torch.load(folder / RESUME, map_location="cpu", weights_only=True)
+        ppo.load_state_dict(saved["ppo"])
+        returns.extend(saved["returns"])
+        with (folder / METRICS).open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if float(row["steps"]) <= ppo.steps_done]
+    (folder / METRICS).unlink(missing_ok=True)
+    for row in rows:
+        _append(folder / METRICS, row)
+
+
+def _save(folder: Path, ppo: PPO, returns: deque[float]) -> None:
+    unfinished = folder / "resume.part"
+    torch.save({"ppo": ppo.state_dict(), "returns": list(returns)}, unfinished)
+    unfinished.replace(folder / RESUME)
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
