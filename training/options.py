@@ -40,7 +40,7 @@ def _options(model: type[BaseModel]) -> list[inspect.Parameter]:
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
+            default=field.get_default(call_default_factory=True),
             annotation=Annotated[field.annotation, typer.Option(help=field.description)],
         )
         for name, field in model.model_fields.items()
@@ -53,5 +53,6 @@ def _make(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
         return model(**{name: values.pop(name) for name in model.model_fields})
     except ValidationError as error:
         details = error.errors()[0]
-        option = "--" + str(details["loc"][0]).replace("_", "-")
-        raise typer.BadParameter(details["msg"], param_hint=f"'{option}'") from None
+        # A refusal of the model as a whole has no field.
+        options = ["--" + str(field).replace("_", "-") for field in details["loc"][:1]]
+        raise typer.BadParameter(details["msg"], param_hint=options) from None

@@ -86,8 +86,8 @@ class PPO:
     def iterate(self) -> dict[str, float]:
         """One rollout and its updates; returns metrics."""
         rollout, last_value, finished = self.collect()
-        self.steps_done += rollout.reward.numel()
         metrics = self.update(rollout, last_value)
+        self.steps_done += rollout.reward.numel()
         return {"steps": self.steps_done, "return": finished, **metrics}
 
     @torch.no_grad()
@@ -151,7 +151,8 @@ class PPO:
         log_ratio = log_probs.gather(1, batch["action"][:, None])[:, 0] - batch["log_prob"]
         ratio = log_ratio.exp()
         advantage = batch["advantage"]
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        # The deviation of a single sample is not a number.
+        advantage = (advantage - advantage.mean()) / (advantage.std().nan_to_num() + 1e-8)
         clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
         policy_loss = -torch.minimum(ratio * advantage, clipped * advantage).mean()
         value_loss = self._value_loss(value, batch)

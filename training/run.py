@@ -16,6 +16,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ def levelled_off(ending: Ending, returns: deque[float]) -> bool:
     """Whether the latest window's mean is hardly better than that of the window before."""
     if not ending.window or len(returns) < 2 * ending.window:
         return False
-    values = list(returns)
+    values = list(returns)[-2 * ending.window :]
     before = math.fsum(values[: ending.window]) / ending.window
     after = math.fsum(values[ending.window :]) / ending.window
     return after - before < ending.tolerance * abs(before)
@@ -77,24 +78,8 @@ def run(
     _claim(folder, asked, origin)
     returns: deque[float] = deque(maxlen=max(2 * ending.window, _LAST))
     _resume(folder, ppo, returns)
-    begun = saved = time.monotonic()
-    levelled = False
-    try:
-        while ppo.progress < 1 and not levelled:
-            started, before = time.monotonic(), ppo.steps_done
-            row = ppo.iterate()
-            row["steps_per_second"] = (ppo.steps_done - before) / (time.monotonic() - started)
-            _append(folder / METRICS, row)
-            show(row)
-            if not math.isnan(row["return"]):
-                returns.append(row["return"])
-            levelled = levelled_off(ending, returns)
-            if time.monotonic() - saved > save_every:
-                _save(folder, ppo, returns)
-                saved = time.monotonic()
-    except KeyboardInterrupt:
-        _save(folder, ppo, returns)
-        raise
+    begun = time.monotonic()
+    levelled = _train(ppo, folder, ending, returns, save_every, show)
     last = list(returns)[-_LAST:]
     result = {
         "steps": ppo.steps_done,
@@ -109,17 +94,52 @@ def run(
     return result
 
 
+def _train(
+    ppo: PPO,
+    folder: Path,
+    ending: Ending,
+    returns: deque[float],
+    save_every: float,
+    show: Callable[[dict[str, float]], object],
+) -> bool:
+    """Iterate to the end, adding to ``returns``; whether they have levelled off."""
+    levelled, saved, whole = levelled_off(ending, returns), time.monotonic(), None
+    try:
+        while ppo.progress < 1 and not levelled:
+            started, before = time.monotonic(), ppo.steps_done
+            row = ppo.iterate()
+            row["steps_per_second"] = (ppo.steps_done - before) / (time.monotonic() - started)
+            if not math.isnan(row["return"]):
+                returns.append(row["return"])
+            levelled = levelled_off(ending, returns)
+            _append(folder / METRICS, row)
+            # A copy: an interruption finds the run itself in the middle of an iteration.
+            whole = deepcopy({"ppo": ppo.state_dict(), "returns": list(returns)})
+            show(row)
+            if time.monotonic() - saved > save_every:
+                _save(folder, whole)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        if whole is not None:
+            _save(folder, whole)
+        raise
+    return levelled
+
+
 def _claim(folder: Path, asked: dict[str, Any], origin: dict[str, Any]) -> None:
     """Make the folder this run's, or make sure that it is."""
     path = folder / SETTINGS
     if (folder / RESULT).exists():
         raise RunError(f"{folder}: the run there has ended; say another folder, or remove it")
-    if path.exists():
-        if json.loads(path.read_text())["asked"] != json.loads(json.dumps(asked)):
-            raise RunError(f"{folder}: a run with other settings is there; say another folder")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(path, {"asked": asked, "begun": origin})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        before = json.loads(path.read_text())["asked"] if path.exists() else None
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{folder}: cannot hold a run ({error}); say another folder") from error
+    if before is None:
+        _write_json(path, {"asked": asked, "begun": origin})
+    elif before != json.loads(json.dumps(asked)):
+        raise RunError(f"{folder}: a run with other settings is there; say another folder")
 
 
 def _resume(folder: Path, ppo: PPO, returns: deque[float]) -> None:
@@ -136,9 +156,9 @@ def _resume(folder: Path, ppo: PPO, returns: deque[float]) -> None:
         _append(folder / METRICS, row)
 
 
-def _save(folder: Path, ppo: PPO, returns: deque[float]) -> None:
+def _save(folder: Path, whole: dict[str, Any]) -> None:
     unfinished = folder / "resume.part"
-    torch.save({"ppo": ppo.state_dict(), "returns": list(returns)}, unfinished)
+    torch.save(whole, unfinished)
     unfinished.replace(folder / RESUME)
 
 

@@ -45,9 +45,10 @@ def read(path: Path) -> tuple[ActorCritic, Blueprint, dict[str, Any]]:
         blueprint = Blueprint.model_validate(content["blueprint"])
         network = build(blueprint)
         network.load_state_dict(content["weights"])
+        provenance = content["provenance"]
     except FileNotFoundError:
         raise PolicyError(f"{path}: no such file") from None
     except Exception as error:  # torch.load raises whatever a damaged file makes it meet
         reason = " ".join(str(error).split())[:200]
         raise PolicyError(f"{path}: no CAGE-2 checkpoint of ours ({reason})") from error
-    return network, blueprint, content["provenance"]
+    return network, blueprint, provenance

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from agent.errors import OutputError
 from training.cage2.codes import Red
 from training.cage2.settings import Blueprint
 from training.options import with_options
@@ -32,11 +33,17 @@ def train_command(
     horizon: Annotated[int, typer.Option(min=1, help="steps of an episode")] = 100,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     compiled: Annotated[bool, typer.Option(help="compile the simulator's step")] = False,
+    threads: Annotated[
+        int, typer.Option(min=1, help="of the CPU; more of them pay for wide networks only")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Train a defender by PPO; the folder gets settings, metrics and the network."""
+    import torch
+
     from training.cage2.train import train
 
+    torch.set_num_threads(threads)
     stderr = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bar:
@@ -50,7 +57,8 @@ def train_command(
             folder / CHECKPOINT, blueprint, settings, ending,
             red=red, horizon=horizon, device=device, compiled=compiled, show=show,
         )  # fmt: skip
-    _print(result, as_json, f"{folder / CHECKPOINT}: mean return {result['return']:.2f}")
+    mean = "no episode ended" if result["return"] is None else f"{result['return']:.2f}"
+    _print(result, as_json, f"{folder / CHECKPOINT}: mean return {mean}")
 
 
 def export_command(
@@ -64,7 +72,10 @@ def export_command(
 
     network, blueprint, provenance = read(checkpoint)
     content = to_onnx(network)
-    policy.write_bytes(content)
+    try:
+        policy.write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"{policy}: cannot be written ({error.strerror})") from error
     result = {"policy": str(policy), "bytes": len(content), "provenance": provenance}
     result["blueprint"] = blueprint.model_dump(mode="json")
     _print(result, as_json, f"{policy}: {len(content):,} bytes")
