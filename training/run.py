@@ -112,9 +112,10 @@ def _train(
             if not math.isnan(row["return"]):
                 returns.append(row["return"])
             levelled = levelled_off(ending, returns)
+            # A copy: an interruption finds the run itself in the middle of an iteration. Its row
+            # is in it, for the interruption may come before the row is in the file.
+            whole = deepcopy({"ppo": ppo.state_dict(), "returns": list(returns), "row": row})
             _append(folder / METRICS, row)
-            # A copy: an interruption finds the run itself in the middle of an iteration.
-            whole = deepcopy({"ppo": ppo.state_dict(), "returns": list(returns)})
             show(row)
             if time.monotonic() - saved > save_every:
                 _save(folder, whole)
@@ -144,13 +145,15 @@ def _claim(folder: Path, asked: dict[str, Any], origin: dict[str, Any]) -> None:
 
 def _resume(folder: Path, ppo: PPO, returns: deque[float]) -> None:
     """Go on from the last checkpoint, and forget the metrics of what came after it."""
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     if (folder / RESUME).exists():
         saved = torch.load(folder / RESUME, map_location="cpu", weights_only=True)
         ppo.load_state_dict(saved["ppo"])
         returns.extend(saved["returns"])
+        (folder / METRICS).touch()
         with (folder / METRICS).open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if float(row["steps"]) <= ppo.steps_done]
+            rows = [row for row in csv.DictReader(file) if float(row["steps"]) < ppo.steps_done]
+        rows.append(saved["row"])
     (folder / METRICS).unlink(missing_ok=True)
     for row in rows:
         _append(folder / METRICS, row)

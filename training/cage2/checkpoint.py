@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def read(path: Path) -> tuple[ActorCritic, Blueprint, dict[str, Any]]:
         provenance = content["provenance"]
     except FileNotFoundError:
         raise PolicyError(f"{path}: no such file") from None
+    except pickle.UnpicklingError as error:
+        raise PolicyError(f"{path}: no checkpoint that torch can read") from error
     except Exception as error:  # torch.load raises whatever a damaged file makes it meet
         reason = " ".join(str(error).split())[:200]
         raise PolicyError(f"{path}: no CAGE-2 checkpoint of ours ({reason})") from error
