@@ -10,20 +10,7 @@ from agent.bundle import Bundle
 from agent.decision import VERDICTS
 from agent.errors import BundleError
 from agent.observation import FEATURES
-
-
-def _session_options() -> ort.SessionOptions:
-    """One thread that does not spin and no arena: a gateway's idle CPU and memory stay idle."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return options
+from agent.session import session_options
 
 
 class Policy:
@@ -37,7 +24,7 @@ class Policy:
         self.bundle = bundle
         try:
             self._session = ort.InferenceSession(
-                bundle.onnx, _session_options(), providers=["CPUExecutionProvider"]
+                bundle.onnx, session_options(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own errors share no narrower base
             raise BundleError(f"{bundle.path}: policy.onnx does not load: {error}") from error

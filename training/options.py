@@ -10,15 +10,17 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, ValidationError
 
+Command = Callable[..., Any]
 
-def with_options(**models: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+
+def with_options(**models: type[BaseModel]) -> Callable[[Command], Command]:
     """Give a command an option for every field of each model.
 
     The command takes each model's instance under the model's keyword; the command line has the
     fields instead. A value that a model refuses is a usage error that names the option.
     """
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True)
         parameters = [p for name, p in own.parameters.items() if name not in models]
         parameters += [option for model in models.values() for option in _options(model)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,23 +14,7 @@ from torch import nn
 from agent.bundle import MODEL_CARD, POLICY_ONNX, Bundle, write_bundle
 from agent.decision import VERDICTS
 from agent.observation import FEATURES, NAMES, SCHEMA_HASH
-
-
-def to_onnx(model: nn.Module) -> bytes:
-    """The policy contract: ``obs`` float32 ``[batch, F]`` to ``logits`` float32 ``[batch, 4]``."""
-    buffer = io.BytesIO()
-    # The TorchScript exporter: the other one leaves shape notes that the quantiser chokes on.
-    torch.onnx.export(
-        model.eval(),
-        (torch.zeros(1, len(FEATURES)),),
-        buffer,  # type: ignore[arg-type]  # files are taken too, whatever the stub says
-        input_names=["obs"],
-        output_names=["logits"],
-        dynamic_axes={"obs": {0: "batch"}, "logits": {0: "batch"}},
-        opset_version=17,
-        dynamo=False,
-    )
-    return buffer.getvalue()
+from training.onnx_export import to_onnx
 
 
 def bundle(
@@ -50,6 +33,7 @@ def bundle(
     The key is made for this bundle and thrown away: whoever installs the bundle trusts the place
     that the public key came from, here the package itself.
     """
+    onnx = to_onnx(model, {"obs": torch.zeros(1, len(FEATURES))}, ["logits"])
     key = Ed25519PrivateKey.generate()
     made = write_bundle(
         path,
@@ -63,7 +47,7 @@ def bundle(
             "baseline": [float(x) for x in baseline],
             "provenance": dict(provenance),
         },
-        {POLICY_ONNX: to_onnx(model), MODEL_CARD: model_card.encode()},
+        {POLICY_ONNX: onnx, MODEL_CARD: model_card.encode()},
         key.private_bytes_raw(),
     )
     path.with_suffix(".pub").write_bytes(key.public_key().public_bytes_raw())

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from agent.session import session_options
 from training.errors import PolicyError
 
 
@@ -131,18 +132,12 @@ class OnnxPolicy:
 
 
 def _open(path: Path) -> ort.InferenceSession:
-    """One thread that does not spin: evaluations run beside each other."""
     if not path.is_file():
         raise PolicyError(f"{path}: no such file")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 4  # errors are raised; they need not be printed as well
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            str(path), session_options(), providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's own errors share no narrower base
         raise PolicyError(f"{path}: is no ONNX file that loads ({_one_line(error)})") from error
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import torch
 from torch import nn
 
 from training.networks import ActorCritic
+from training.onnx_export import to_onnx
 
 
 class Greedy(nn.Module):
@@ -23,24 +22,14 @@ class Greedy(nn.Module):
         return logits, self.network.remember(obs, state, logits.argmax(1))
 
 
-def to_onnx(network: ActorCritic) -> bytes:
+def policy_onnx(network: ActorCritic) -> bytes:
     """The policy as a file's content.
 
     Inputs ``obs`` ``[batch, F]`` and ``state`` ``[batch, S]``, outputs ``logits`` ``[batch, A]``
     and ``next_state`` ``[batch, S]``, all float32; zeros are the state of an episode's start.
     """
-    buffer = io.BytesIO()
-    inputs = (torch.zeros(1, network.memory.num_features), torch.zeros(1, network.state_size))
-    names = ["obs", "state", "logits", "next_state"]
-    # The TorchScript exporter: the other one leaves shape notes that the quantiser chokes on.
-    torch.onnx.export(
-        Greedy(network).eval(),
-        inputs,
-        buffer,  # type: ignore[arg-type]  # files are taken too, whatever the stub says
-        input_names=names[:2],
-        output_names=names[2:],
-        dynamic_axes={name: {0: "batch"} for name in names},
-        opset_version=17,
-        dynamo=False,
-    )
-    return buffer.getvalue()
+    inputs = {
+        "obs": torch.zeros(1, network.memory.num_features),
+        "state": torch.zeros(1, network.state_size),
+    }
+    return to_onnx(Greedy(network), inputs, ["logits", "next_state"])

@@ -68,10 +68,10 @@ def export_command(
 ) -> None:
     """Write a trained network as the ONNX policy that evaluate plays."""
     from training.cage2.checkpoint import read
-    from training.cage2.policy_onnx import to_onnx
+    from training.cage2.policy_onnx import policy_onnx
 
     network, blueprint, provenance = read(checkpoint)
-    content = to_onnx(network)
+    content = policy_onnx(network)
     try:
         policy.write_bytes(content)
     except OSError as error:

@@ -14,7 +14,7 @@ from training.cage2.checkpoint import build
 from training.cage2.env import Cage2
 from training.cage2.evaluate_command import evaluate_command
 from training.cage2.onnx_policy import OnnxPolicy
-from training.cage2.policy_onnx import Greedy, to_onnx
+from training.cage2.policy_onnx import Greedy, policy_onnx
 from training.cage2.scenario import load
 from training.cage2.settings import Blueprint
 from training.errors import PolicyError
@@ -42,7 +42,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[FlatAc
     made = {}
     for scenario in SCENARIOS:
         path = tmp_path_factory.mktemp("exported") / f"{scenario}.onnx"
-        path.write_bytes(to_onnx(network := lively(scenario)))
+        path.write_bytes(policy_onnx(network := lively(scenario)))
         made[scenario] = network, path
     return made
 

@@ -10,7 +10,7 @@ import training.cage2
 from training.cage2.checkpoint import read
 from training.cage2.evaluate import evaluate, simulator
 from training.cage2.onnx_policy import OnnxPolicy
-from training.cage2.policy_onnx import to_onnx
+from training.cage2.policy_onnx import policy_onnx
 
 CHECKPOINTS = Path(training.cage2.__file__).parent / "checkpoints"
 EPISODES = 150
@@ -24,7 +24,7 @@ def test_a_shipped_network_scores_by_the_official_protocol(name: str, tmp_path: 
     assert (blueprint.scenario, blueprint.variant) == ("official", name)
     assert provenance["ppo"]
     path = tmp_path / "policy.onnx"
-    path.write_bytes(to_onnx(network))
+    path.write_bytes(policy_onnx(network))
     policy = OnnxPolicy(path, network.memory.num_features, network.memory.num_actions)
     arena = simulator(blueprint.variant)
     result = evaluate(policy, arena, name=name, episodes=EPISODES, seed=1)
