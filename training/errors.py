@@ -8,6 +8,7 @@
     ├── PolicyError         an ONNX policy that does not keep the playground's contract
     ├── CyborgMissing       the official environment is not where it was said to be
     ├── RunError            a training run that cannot begin in the folder that was said
+    ├── StudyError          a study that cannot be run, or metrics that cannot be read
     ├── DeviceMissing       torch has no such device here
     └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
 
@@ -35,6 +36,10 @@ class CyborgMissing(SluiceError):
 
 class RunError(SluiceError):
     """A run's folder holds another run, or one that has ended."""
+
+
+class StudyError(SluiceError):
+    """A run of a study failed, no study has the name, or a run's metrics cannot be read."""
 
 
 class DeviceMissing(SluiceError):

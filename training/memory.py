@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from training.teacher.teacher import StateText
+
 
 class Memory(nn.Module):
     """Keeps nothing; the base of memories that do.
@@ -45,3 +47,53 @@ class Memory(nn.Module):
     def useful(self, state: torch.Tensor) -> torch.Tensor:
         """``(B, A)`` bool: the actions that could change anything."""
         return torch.ones(len(state), self.num_actions, dtype=torch.bool, device=state.device)
+
+    def recall(self, text: StateText, state: torch.Tensor) -> StateText:
+        """A state's text with what is remembered of the episode added.
+
+        Args:
+            text: what the playground says of one environment now.
+            state: ``(S,)`` what is remembered there.
+        """
+        return text
+
+
+class HostMemory(Memory):
+    """A memory of hosts, for policies that have the same weights for all of them.
+
+    The first actions concern no host; then follow kinds of actions, each over all hosts in order.
+
+    Args:
+        num_features: numbers in an observation, ``F``.
+        num_actions: discrete actions, ``A``.
+        state_size: numbers in the state, ``S``.
+        num_inputs: numbers that a network gets which takes the hosts together.
+        num_host_inputs: numbers that say how it is with one host.
+        num_kinds: kinds of actions that exist for every host.
+        relations: ``(R, H, H)``, 1 where what happens to the column's host concerns the row's;
+            kept with rows that sum to 1 or 0, so that a product with them is a mean.
+    """
+
+    relations: torch.Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        num_actions: int,
+        state_size: int,
+        num_inputs: int,
+        *,
+        num_host_inputs: int,
+        num_kinds: int,
+        relations: torch.Tensor,
+    ) -> None:
+        super().__init__(num_features, num_actions, state_size, num_inputs)
+        self.hosts = relations.shape[1]
+        self.num_host_inputs, self.num_kinds = num_host_inputs, num_kinds
+        means = relations / relations.sum(2, keepdim=True).clamp(min=1)
+        # No part of a checkpoint: its weights may come to hosts that are related otherwise.
+        self.register_buffer("relations", means, persistent=False)
+
+    def host_inputs(self, obs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """``(B, H, num_host_inputs)``."""
+        raise NotImplementedError

@@ -1,22 +1,26 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on a ``VectorEnv``.
 
 The whole loop runs on the playground's device. The policy's memory is part of the rollout: its
-state is stored with each step, so that updates need no recurrence.
+state is stored with each step, so that updates need no recurrence. A teacher may guide the run
+(:mod:`training.guidance`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from training.env import ResumableEnv
+from training.guidance import Guide, correction, divergence
 from training.networks import ActorCritic
 from training.settings import Settings
+
+_SHARP: Final = math.log(0.99)  # a policy is too sure of itself beyond this (arXiv 2509.05311)
 
 
 @dataclass
@@ -25,15 +29,18 @@ class Rollout:
 
     obs: torch.Tensor
     state: torch.Tensor
+    reward: torch.Tensor  # scaled; after a step limit that is no end, with the value beyond it
+    ended: torch.Tensor  # bool
     action: torch.Tensor
     log_prob: torch.Tensor
     value: torch.Tensor
-    reward: torch.Tensor  # scaled; after a step limit that is no end, with the value beyond it
-    ended: torch.Tensor  # bool
+    advice: torch.Tensor | None = None  # the teacher's probabilities, while it guides
+    weight: torch.Tensor | None = None  # of each sample, where the mask is corrected for
 
     def flat(self) -> dict[str, torch.Tensor]:
         """All steps as one batch ``(T * B, …)``."""
-        return {f.name: getattr(self, f.name).flatten(0, 1) for f in fields(self)}
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: x.flatten(0, 1) for name, x in columns.items() if x is not None}
 
 
 def advantages(
@@ -65,15 +72,23 @@ class PPO:
         env: the playground; its generator is the run's only source of chance.
         network: the policy and its critic, on the same device.
         settings: all numbers.
+        guide: a teacher, with how it is listened to.
     """
 
-    def __init__(self, env: ResumableEnv, network: ActorCritic, settings: Settings) -> None:
-        self.env, self.network, self.settings = env, network, settings
+    def __init__(
+        self,
+        env: ResumableEnv,
+        network: ActorCritic,
+        settings: Settings,
+        guide: Guide | None = None,
+    ) -> None:
+        self.env, self.network, self.settings, self.guide = env, network, settings, guide
         self.generator = env.generator
         self.optimizer = torch.optim.Adam(
             network.parameters(), settings.learning_rate, eps=1e-5, fused=True
         )
         self.steps_done = 0
+        self.episodes = 0
         self._obs = env.reset(settings.seed)
         self._state = self._obs.new_zeros(env.num_envs, network.state_size)
         self._returns = self._obs.new_zeros(env.num_envs)
@@ -87,8 +102,11 @@ class PPO:
         """One rollout and its updates; returns metrics."""
         rollout, last_value, finished = self.collect()
         metrics = self.update(rollout, last_value)
+        if self.guide:
+            metrics |= self.guide.metrics()
         self.steps_done += rollout.reward.numel()
-        return {"steps": self.steps_done, "return": finished, **metrics}
+        counts = {"steps": self.steps_done, "episodes": self.episodes}
+        return counts | {"return": finished} | metrics
 
     @torch.no_grad()
     def collect(self) -> tuple[Rollout, torch.Tensor, float]:
@@ -100,11 +118,11 @@ class PPO:
         """
         settings, steps = self.settings, []
         finished, total = self._obs.new_zeros(()), self._obs.new_zeros(())
+        if self.guide:
+            self.guide.begin(self.episodes, settings.rollout)
         for _ in range(settings.rollout):
             obs, state = self._obs, self._state
-            logits, value = self.network(obs, state)
-            action = sample(logits, self.generator)
-            log_prob = logits.log_softmax(1).gather(1, action[:, None])[:, 0]
+            action, *chosen = self._act(obs, state)
             self._obs, reward, terminated, truncated, info = self.env.step(action)
             ended = terminated | truncated
             state_after = self.network.remember(obs, state, action)
@@ -116,9 +134,24 @@ class PPO:
             self._returns = self._returns + reward
             finished, total = finished + ended.sum(), total + (self._returns * ended).sum()
             self._returns = self._returns * ~ended
-            steps.append((obs, state, action, log_prob, value, scaled, ended))
-        rollout = Rollout(*(torch.stack(column) for column in zip(*steps, strict=True)))
+            steps.append((obs, state, scaled, ended, action, *chosen))
+        self.episodes += int(finished)
+        rollout = Rollout(*map(_stacked, zip(*steps, strict=True)))
         return rollout, self.network(self._obs, self._state)[1], float(total / finished)
+
+    def _act(self, obs: torch.Tensor, state: torch.Tensor) -> tuple[Any, ...]:
+        """Actions, and what updates need to know of them: a rollout's columns from there on."""
+        logits, value = self.network(obs, state)
+        log_probs = logits.log_softmax(1)
+        played, advice, weight = log_probs, None, None
+        if self.guide:
+            played, advice = self.guide.attend(self.env, self.network.memory, state, log_probs)
+        action = sample(played, self.generator)
+        if self.guide and self.guide.settings.correction and advice is not None:
+            weight = correction(log_probs, played, action)
+        # The mask is inference-only: what updates compare with is the policy's own probability.
+        log_prob = log_probs.gather(1, action[:, None])[:, 0]
+        return action, log_prob, value, advice, weight
 
     def update(self, rollout: Rollout, last_value: torch.Tensor) -> dict[str, float]:
         """Improve the network on a rollout; returns the means of what was measured."""
@@ -129,7 +162,8 @@ class PPO:
         batch["target"] = batch["advantage"] + batch["value"]
         size = len(batch["target"])
         measured: list[dict[str, torch.Tensor]] = []
-        for _ in range(settings.epochs):
+        imitated = self.guide if self.guide and self.guide.auxiliary > 0 else None
+        for _ in range(imitated.settings.passes if imitated else settings.epochs):
             order = torch.randperm(size, generator=self.generator, device=last_value.device)
             for part in order.chunk(settings.minibatches):
                 loss, metrics = self.loss({name: values[part] for name, values in batch.items()})
@@ -138,7 +172,10 @@ class PPO:
                 norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.max_grad_norm)
                 self.optimizer.step()
                 measured.append(metrics | {"grad_norm": norm})
-            if settings.target_kl and float(measured[-1]["kl"]) > settings.target_kl:
+            # What passes rely on is the policy's own experience. Imitation does not, and has far
+            # to go.
+            moved = float(measured[-1]["kl"])
+            if settings.target_kl and not imitated and moved > settings.target_kl:
                 break
         means = {name: torch.stack([m[name] for m in measured]).mean() for name in measured[0]}
         return {name: float(mean) for name, mean in means.items()} | {"updates": len(measured)}
@@ -154,21 +191,38 @@ class PPO:
         # The deviation of a single sample is not a number.
         advantage = (advantage - advantage.mean()) / (advantage.std().nan_to_num() + 1e-8)
         clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
-        policy_loss = -torch.minimum(ratio * advantage, clipped * advantage).mean()
+        surrogate = torch.minimum(ratio * advantage, clipped * advantage)
+        policy_loss = -(surrogate * batch.get("weight", 1.0)).mean()
         value_loss = self._value_loss(value, batch)
         entropy = -(log_probs.exp() * log_probs).sum(1).mean()
-        weight = settings.entropy + self.progress * (settings.entropy_end - settings.entropy)
-        loss = policy_loss + settings.value_weight * value_loss - weight * entropy
+        own = policy_loss - self._entropy_weight() * entropy
+        loss = self._with_advice(own, log_probs, batch) + settings.value_weight * value_loss
         with torch.no_grad():
             metrics = {
                 "policy_loss": policy_loss,
                 "value_loss": value_loss,
                 "entropy": entropy,
+                "sharp": (log_probs.amax(1) > _SHARP).float().mean(),
                 # http://joschu.net/blog/kl-approx.html: unbiased, and never negative.
                 "kl": (ratio - 1 - log_ratio).mean(),
                 "clipped": ((ratio - 1).abs() > settings.clip).float().mean(),
             }
         return loss, {name: value.detach() for name, value in metrics.items()}
+
+    def _with_advice(
+        self, own: torch.Tensor, log_probs: torch.Tensor, batch: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """The policy's own loss, mixed with the auxiliary one while a teacher guides."""
+        if self.guide is None or "advice" not in batch:
+            return own
+        share = self.guide.auxiliary
+        far = divergence(self.guide.settings.divergence, batch["advice"], log_probs).mean()
+        return (1 - share) * own + share * far
+
+    def _entropy_weight(self) -> float:
+        settings = self.settings
+        weight = settings.entropy + self.progress * (settings.entropy_end - settings.entropy)
+        return weight + (self.guide.entropy_rise if self.guide else 0.0)
 
     def _value_loss(self, value: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         error = (value - batch["target"]) ** 2
@@ -198,6 +252,8 @@ class PPO:
             "state": self._state,
             "returns": self._returns,
             "steps_done": self.steps_done,
+            "episodes": self.episodes,
+            "guide": self.guide.state_dict() if self.guide else None,
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
@@ -209,6 +265,14 @@ class PPO:
         device = self.generator.device
         self._obs, self._state = saved["obs"].to(device), saved["state"].to(device)
         self._returns, self.steps_done = saved["returns"].to(device), saved["steps_done"]
+        self.episodes = saved["episodes"]
+        if self.guide:
+            self.guide.load_state_dict(saved["guide"])
+
+
+def _stacked(column: Sequence[Any]) -> Any:
+    """A tensor of all steps; none of what is not there."""
+    return None if column[0] is None else torch.stack(list(column))
 
 
 def sample(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -3,7 +3,7 @@
 ::
 
     settings.json    what was asked for, with the commit and the machine
-    metrics.csv      a row for each rollout
+    metrics.csv      a row for each iteration
     resume.pt        everything to go on bit for bit; gone when the run has ended
     result.json      how it ended
 """
@@ -18,12 +18,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 
 from training.errors import RunError
-from training.ppo import PPO
 from training.provenance import commit, machine
 from training.settings import Ending
 
@@ -31,7 +30,37 @@ SETTINGS: Final = "settings.json"
 METRICS: Final = "metrics.csv"
 RESUME: Final = "resume.pt"
 RESULT: Final = "result.json"
-_LAST: Final = 10  # rollouts that the result's return is the mean of
+_LAST: Final = 10  # iterations that the result's return is the mean of
+
+
+class Learner(Protocol):
+    """What learns in a run, an iteration at a time.
+
+    Attributes:
+        steps_done: environment steps so far.
+        generator: the only source of chance; everything lives on its device.
+    """
+
+    steps_done: int
+    generator: torch.Generator
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done; at 1 it has ended."""
+
+    def iterate(self) -> dict[str, float]:
+        """Learn some more.
+
+        Returns:
+            Metrics, the same ones each time; at least ``steps``, those done, and ``return``, the
+            mean of the episodes that ended (not a number if none did).
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that it needs to go on bit for bit."""
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on where another learner with the same settings was."""
 
 
 def levelled_off(ending: Ending, returns: deque[float]) -> bool:
@@ -45,7 +74,7 @@ def levelled_off(ending: Ending, returns: deque[float]) -> bool:
 
 
 def run(
-    ppo: PPO,
+    learner: Learner,
     folder: Path,
     about: dict[str, Any],
     *,
@@ -57,32 +86,31 @@ def run(
     """Train to the end, going on from ``folder`` if a run with the same settings was cut off there.
 
     Args:
-        ppo: the run, at its start.
+        learner: at its start.
         folder: made if need be.
-        about: settings beside those of PPO, as JSON can hold them.
+        about: all settings, as JSON can hold them.
         ending: when to stop early.
         save_every: seconds between checkpoints.
         show: called with every row of metrics.
         finish: called with the result before the folder says that the run has ended.
 
     Returns:
-        ``steps``, ``return`` (the mean of the last ten rollouts'), ``seconds`` of this process's
-        part, ``levelled_off``, ``commit`` and ``machine``.
+        ``steps``, ``return`` (the mean of the last ten iterations'), ``seconds`` of training in
+        all, parts before a cut included, ``levelled_off``, ``commit`` and ``machine``.
 
     Raises:
-        RunError: the folder holds a run with other settings, or one that has ended.
+        RunError: the folder holds a run with other settings or other metrics, or one that has
+            ended.
     """
     ending = ending or Ending()
-    origin = {"commit": commit(), "machine": machine(ppo.generator.device)}
-    asked = {**about, "ppo": ppo.settings.model_dump(), "ending": ending.model_dump()}
-    _claim(folder, asked, origin)
+    origin = {"commit": commit(), "machine": machine(learner.generator.device)}
+    _claim(folder, about, origin)
     returns: deque[float] = deque(maxlen=max(2 * ending.window, _LAST))
-    _resume(folder, ppo, returns)
-    begun = time.monotonic()
-    levelled = _train(ppo, folder, ending, returns, save_every, show)
+    begun = time.monotonic() - _resume(folder, learner, returns)
+    levelled = _train(learner, folder, begun, ending, returns, save_every, show)
     last = list(returns)[-_LAST:]
     result = {
-        "steps": ppo.steps_done,
+        "steps": learner.steps_done,
         "return": math.fsum(last) / len(last) if last else None,
         "seconds": round(time.monotonic() - begun, 1),
         "levelled_off": levelled,
@@ -95,8 +123,9 @@ def run(
 
 
 def _train(
-    ppo: PPO,
+    learner: Learner,
     folder: Path,
+    begun: float,
     ending: Ending,
     returns: deque[float],
     save_every: float,
@@ -105,16 +134,20 @@ def _train(
     """Iterate to the end, adding to ``returns``; whether they have levelled off."""
     levelled, saved, whole = levelled_off(ending, returns), time.monotonic(), None
     try:
-        while ppo.progress < 1 and not levelled:
-            started, before = time.monotonic(), ppo.steps_done
-            row = ppo.iterate()
-            row["steps_per_second"] = (ppo.steps_done - before) / (time.monotonic() - started)
+        while learner.progress < 1 and not levelled:
+            started, before = time.monotonic(), learner.steps_done
+            row = learner.iterate()
+            now = time.monotonic()
+            row["steps_per_second"] = (learner.steps_done - before) / (now - started)
+            row["seconds"] = now - begun
             if not math.isnan(row["return"]):
                 returns.append(row["return"])
             levelled = levelled_off(ending, returns)
             # A copy: an interruption finds the run itself in the middle of an iteration. Its row
             # is in it, for the interruption may come before the row is in the file.
-            whole = deepcopy({"ppo": ppo.state_dict(), "returns": list(returns), "row": row})
+            whole = deepcopy(
+                {"learner": learner.state_dict(), "returns": list(returns), "row": row}
+            )
             _append(folder / METRICS, row)
             show(row)
             if time.monotonic() - saved > save_every:
@@ -143,20 +176,26 @@ def _claim(folder: Path, asked: dict[str, Any], origin: dict[str, Any]) -> None:
         raise RunError(f"{folder}: a run with other settings is there; say another folder")
 
 
-def _resume(folder: Path, ppo: PPO, returns: deque[float]) -> None:
-    """Go on from the last checkpoint, and forget the metrics of what came after it."""
+def _resume(folder: Path, learner: Learner, returns: deque[float]) -> float:
+    """Go on from the last checkpoint, and forget the metrics of what came after it.
+
+    Returns:
+        Seconds of training until that checkpoint.
+    """
     rows: list[dict[str, Any]] = []
     if (folder / RESUME).exists():
         saved = torch.load(folder / RESUME, map_location="cpu", weights_only=True)
-        ppo.load_state_dict(saved["ppo"])
+        learner.load_state_dict(saved["learner"])
         returns.extend(saved["returns"])
         (folder / METRICS).touch()
         with (folder / METRICS).open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if float(row["steps"]) < ppo.steps_done]
+            kept = csv.DictReader(file)
+            rows = [row for row in kept if float(row["steps"]) < learner.steps_done]
         rows.append(saved["row"])
     (folder / METRICS).unlink(missing_ok=True)
     for row in rows:
         _append(folder / METRICS, row)
+    return float(rows[-1]["seconds"]) if rows else 0.0
 
 
 def _save(folder: Path, whole: dict[str, Any]) -> None:
@@ -166,11 +205,15 @@ def _save(folder: Path, whole: dict[str, Any]) -> None:
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
+    """Add a row; the first one's names are the columns of all."""
+    with path.open("a+", newline="") as file:
+        file.seek(0)
+        columns = next(csv.reader(file), None)
         writer = csv.DictWriter(file, list(row))
-        if new:
+        if columns is None:
             writer.writeheader()
+        elif columns != list(row):
+            raise RunError(f"{path}: rows with other columns are there; say another folder")
         writer.writerow(row)
 
 

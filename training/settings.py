@@ -59,3 +59,70 @@ class Ending(BaseModel):
         ge=0,
         description="levelled off: better than the window before by less than this share",
     )
+
+
+class Guidance(BaseModel):
+    """How a teacher guides PPO early in training, and how it lets go.
+
+    The defaults are those of arXiv 2509.05311; episodes are counted over all environments.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mask: Fraction = Field(
+        1.0, description="how strongly the teacher's advice masks what is played, at first"
+    )
+    auxiliary: Fraction = Field(
+        1.0, description="share of the policy's loss that pulls it to the teacher, at first"
+    )
+    divergence: Literal["forward", "reverse", "jensen-shannon", "argmax"] = Field(
+        "forward", description="of teacher and policy: what the auxiliary loss makes small"
+    )
+    passes: Positive = Field(
+        30, description="over each rollout while the auxiliary loss lasts, in place of PPO's"
+    )
+    temperature: float = Field(1.0, gt=0, description="of the advice; above 1 is softer")
+    smoothing: Fraction = Field(0.0, description="share of the advice spread over all actions")
+    fade: Literal["steps", "linear", "cosine", "agreement"] = Field(
+        "steps", description="how mask and auxiliary loss go to zero"
+    )
+    full_until: int = Field(32, ge=0, description="episodes before they begin to")
+    interval: Positive = Field(8, description="episodes from one step down to the next")
+    decay: float = Field(0.25, gt=0, le=1, description="how far down a step goes")
+    agreed: float = Field(
+        0.8, gt=0, le=1, description="fading by agreement: overlap with the teacher that is enough"
+    )
+    guided_at_most: Positive = Field(
+        1000, description="fading by agreement: episodes after which guidance ends anyway"
+    )
+    entropy_rise: float = Field(
+        5e-4, ge=0, description="the entropy bonus's weight grows by this with each step down"
+    )
+    correction: bool = Field(
+        False,
+        description="weigh a masked sample by how much less likely the policy alone would play it",
+    )
+
+
+class Distilling(BaseModel):
+    """How trained policies are taught to a student."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(1, ge=0, description="of the student's weights and of all chance")
+    num_envs: Positive = Field(128, description="environments of each teacher")
+    rollout: Positive = Field(100, description="steps of each environment between updates")
+    steps: Positive = Field(
+        1_000_000, description="environment steps, of all teachers together, after which it ends"
+    )
+    learning_rate: float = Field(5e-3, gt=0, description="of Adam, at the start")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "linear", description="how the learning rate goes to zero"
+    )
+    epochs: Positive = Field(4, description="passes over each rollout")
+    minibatches: Positive = Field(32, description="parts of each pass")
+    temperature: float = Field(
+        1.0, gt=0, description="of the teachers' policies; below 1 is nearer to their arg-max"
+    )
+    value_weight: float = Field(0.5, ge=0, description="weight of the critic's loss")
+    max_grad_norm: float = Field(0.5, gt=0, description="gradients are clipped to this length")

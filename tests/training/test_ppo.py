@@ -72,9 +72,11 @@ def same_weights(one: nn.Module, other: nn.Module) -> bool:
 
 
 def of_rewards(reward: Any, value: Any, ended: Any) -> Rollout:
-    nothing = torch.empty(0)
-    parts = torch.tensor(reward), torch.tensor(value), torch.tensor(ended)
-    return Rollout(nothing, nothing, nothing, nothing, parts[1], parts[0], parts[2])
+    none = torch.empty(0)
+    return Rollout(
+        obs=none, state=none, action=none, log_prob=none,
+        reward=torch.tensor(reward), value=torch.tensor(value), ended=torch.tensor(ended),
+    )  # fmt: skip
 
 
 # Three steps, two environments; the second one's episode ends at its second step.

@@ -48,11 +48,10 @@ def act(tables: Tables, state: State, command: Command) -> tuple[State, torch.Te
     server_restored = overlap(restored, tables.server)
     decoys, placed = _place(tables, state.decoys, command)
     unremovable = state.unremovable & ~restored
-    stoppable = state.stoppable & ~server_restored
     if tables.repaired:
         unremovable = unremovable & ~removed
-        # In the official code the restored service has lost its process: nothing is left to stop.
-        stoppable = state.stoppable
+    # In the official code the restored service has lost its process: nothing is left to stop.
+    stoppable = state.stoppable & ~server_restored if tables.disarms else state.stoppable
     state = state._replace(
         privileged=state.privileged & ~restored | restored & tables.foothold,
         removable=state.removable & ~(restored | removed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,45 @@ from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import load
 from training.cage2.settings import Blueprint
 from training.errors import PolicyError
-from training.networks import ActorCritic, FlatActorCritic
+from training.networks import ActorCritic, FlatActorCritic, HostwiseActorCritic
 
 
 def build(blueprint: Blueprint) -> ActorCritic:
     """The network, with weights drawn from torch's global generator."""
     memory = Cage2Memory(load(blueprint.scenario), blueprint.variant)
+    if blueprint.kind == "hostwise":
+        return HostwiseActorCritic(memory, blueprint.width, blueprint.rounds)
     return FlatActorCritic(memory, blueprint.hidden)
+
+
+def on_scenario(
+    network: ActorCritic, blueprint: Blueprint, scenario: str
+) -> tuple[ActorCritic, Blueprint]:
+    """The same weights on another scenario, and the blueprint of that.
+
+    Args:
+        network: a host-wise one, which is left as it is.
+        blueprint: its own.
+        scenario: the other one's name or file.
+
+    Raises:
+        PolicyError: the network is flat, or the scenario has other kinds of actions.
+        ScenarioError: no such scenario.
+    """
+    if not isinstance(network, HostwiseActorCritic):
+        raise PolicyError(
+            f"a flat network is as wide as its scenario, {blueprint.scenario}, and plays no other:"
+            " train one there, or train with --kind hostwise"
+        )
+    there = load(scenario)
+    if there.actions != load(blueprint.scenario).actions:
+        raise PolicyError(
+            f"{scenario} has other kinds of actions than {blueprint.scenario}: train one there"
+        )
+    moved = copy.deepcopy(network)
+    device = network.memory.relations.device
+    moved.memory = Cage2Memory(there, blueprint.variant).to(device)
+    return moved, blueprint.model_copy(update={"scenario": scenario})
 
 
 def save(

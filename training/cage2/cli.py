@@ -11,15 +11,20 @@ from rich.console import Console
 from rich.progress import track
 
 from training.cage2.codes import Red
+from training.cage2.distill_command import distill_command
 from training.cage2.evaluate_command import evaluate_command
+from training.cage2.export_command import export_command
 from training.cage2.scenario import Variant
-from training.cage2.train_command import export_command, train_command
+from training.cage2.study_command import study_command
+from training.cage2.train_command import train_command
 
 app = typer.Typer(
     no_args_is_help=True,
     help="CAGE Challenge 2: train defenders, evaluate them, replay recorded episodes.",
 )
 app.command("train")(train_command)
+app.command("distill")(distill_command)
+app.command("study")(study_command)
 app.command("export")(export_command)
 app.command("evaluate")(evaluate_command)
 _stderr = Console(stderr=True)

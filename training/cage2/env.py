@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ class Cage2(Cage2Base):
         horizon: steps of an episode, after which it is truncated.
         scenario: the network; the official one if left out.
         variant: whose rules hold.
+        disarms: a Restore of the server disarms Impact for the rest of the episode, a fault of the
+            official code; ``repaired`` does not have it anyway.
         compiled: fuse a step by ``torch.compile``: half a minute at the first step, then several
             times as fast where the batch is small or the device a GPU.
 
@@ -46,9 +49,12 @@ class Cage2(Cage2Base):
         horizon: int = 100,
         scenario: Scenario | None = None,
         variant: Variant = Variant.HEAD,
+        disarms: bool = True,
         compiled: bool = False,
     ) -> None:
         super().__init__(num_envs, generator, red, horizon, scenario or load("official"), variant)
+        if not disarms:
+            self.tables = replace(self.tables, disarms=False)
         self._kinds = torch.tensor([REDS[name] for name in red], dtype=DTYPE, device=self.device)
         transition = self._transition
         self._move = torch.compile(transition, dynamic=False) if compiled else transition

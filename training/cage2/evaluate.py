@@ -89,14 +89,23 @@ class Evaluation:
         return {"total": self.total, "total_se": self.total_se, **fields, "cells": cells}
 
 
-def simulator(variant: Variant = Variant.HEAD, scenario: Scenario | None = None) -> Arena:
-    """Our simulator on the CPU: all episodes of a cell are one batch."""
+def simulator(
+    variant: Variant = Variant.HEAD, scenario: Scenario | None = None, *, disarms: bool = True
+) -> Arena:
+    """Our simulator on the CPU: all episodes of a cell are one batch.
+
+    Args:
+        variant: whose rules hold.
+        scenario: the network; the official one if left out.
+        disarms: as :class:`training.cage2.env.Cage2` has it.
+    """
     network = scenario or load("official")
 
     def make(generator: torch.Generator, red: str, steps: int, episodes: int) -> VectorEnv:
         return Cage2(
-            episodes, generator, red=[red], horizon=steps, scenario=network, variant=variant
-        )
+            episodes, generator, red=[red], horizon=steps, scenario=network, variant=variant,
+            disarms=disarms,
+        )  # fmt: skip
 
     return Arena("sluicegate", variant, network, make)
 

@@ -15,12 +15,15 @@ from agent.words import printable
 from training.cage2.scenario import Variant
 
 if TYPE_CHECKING:
-    from training.cage2.evaluate import Arena, Evaluation
+    from training.cage2.evaluate import Arena, Evaluation, Policy
 
 _OFFICIAL: Final = "official"
+_PLAYBOOK: Final = "playbook"
 _WIDEST: Final = 110  # columns, where standard output is no terminal
 
-PolicyFile = Annotated[Path, typer.Argument(metavar="POLICY.onnx", help="the policy's network")]
+Player = Annotated[
+    str, typer.Argument(metavar="POLICY", help=f"an ONNX file, or `{_PLAYBOOK}`: the written rules")
+]
 Checkout = Annotated[
     Path | None, typer.Option(help="play in the official environment: a CybORG 2.1 checkout")
 ]
@@ -32,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="the result as JSON on standa
 
 
 def evaluate_command(
-    policy: PolicyFile,
+    policy: Player,
     cyborg: Checkout = None,
     episodes: Episodes = 1000,
     seed: Seed = 0,
@@ -42,17 +45,16 @@ def evaluate_command(
 ) -> None:
     """Score a policy: 30, 50 and 100 steps against each of three red agents."""
     from training.cage2.evaluate import evaluate, total_steps
-    from training.cage2.onnx_policy import OnnxPolicy
 
     arena = _arena(cyborg, variant, scenario)
-    network = OnnxPolicy(policy, arena.scenario.num_features, arena.scenario.num_actions)
+    player = _player(policy, arena)
     stderr = Console(stderr=True)
     with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
         task = bar.add_task("playing", total=total_steps(episodes))
         result = evaluate(
-            network,
+            player,
             arena,
-            name=str(policy),
+            name=policy,
             episodes=episodes,
             seed=seed,
             advance=lambda steps: bar.advance(task, steps),
@@ -74,6 +76,17 @@ def _arena(cyborg: Path | None, variant: Variant, scenario: str) -> Arena:
             "--variant and --scenario are the simulator's; a checkout has its own rules and network"
         )
     return official(cyborg)
+
+
+def _player(name: str, arena: Arena) -> Policy:
+    from training.cage2.onnx_policy import OnnxPolicy
+    from training.cage2.playbook import PlaybookTeacher
+    from training.cage2.teacher_policy import TeacherPolicy
+
+    if name == _PLAYBOOK:
+        rules = arena.variant or Variant.HEAD
+        return TeacherPolicy(PlaybookTeacher(), arena.scenario, rules)
+    return OnnxPolicy(Path(name), arena.scenario.num_features, arena.scenario.num_actions)
 
 
 def _print(result: Evaluation) -> None:

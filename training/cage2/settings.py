@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from training.cage2.codes import Red
 from training.cage2.scenario import Variant
+from training.settings import Ending, Fraction, Guidance, Settings
 
 
 class Blueprint(BaseModel):
@@ -14,7 +18,14 @@ class Blueprint(BaseModel):
 
     scenario: str = Field("official", description="network to defend: a name or a file")
     variant: Variant = Field(Variant.HEAD, description="whose rules hold")
-    hidden: list[int] = Field([256, 256], description="width of a hidden layer; repeat for more")
+    kind: Literal["flat", "hostwise"] = Field(
+        "flat", description="layers over the whole input, or weights shared by all hosts"
+    )
+    hidden: list[int] = Field(
+        [256, 256], description="flat: width of a hidden layer; repeat for more"
+    )
+    width: int = Field(32, ge=1, description="hostwise: numbers that stand for a host")
+    rounds: int = Field(2, ge=0, description="hostwise: how often hosts hear of each other")
 
     @field_validator("hidden")
     @classmethod
@@ -22,3 +33,18 @@ class Blueprint(BaseModel):
         if any(width < 1 for width in hidden):
             raise ValueError("a layer's width is at least 1")
         return hidden
+
+
+class Plan(BaseModel):
+    """A whole training run: what is learned, against whom, how, and under whose guidance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: Blueprint = Blueprint()
+    ppo: Settings = Settings()
+    ending: Ending = Ending()
+    red: tuple[Red, ...] = (Red.B_LINE, Red.MEANDER)
+    horizon: int = Field(100, ge=1, description="steps of an episode")
+    teacher: str | None = Field(None, description="playbook, random, or a checkpoint; None: none")
+    wrong: Fraction = Field(0.0, description="share of states in which the teacher errs on purpose")
+    guidance: Guidance = Guidance()

@@ -60,6 +60,7 @@ class Tables:
     outer: int  # set: hosts that others lie behind
     lb: bool
     repaired: bool
+    disarms: bool  # a Restore of the server leaves Impact nothing to stop
     counts: torch.Tensor  # weights table: 1 for each member
     tenths: torch.Tensor  # weights table: reward's tenths for each step with red privileged
     nth: torch.Tensor  # the members of bytes
@@ -94,6 +95,7 @@ def compile_tables(scenario: Scenario, variant: Variant, device: torch.device) -
         outer=reduce(or_, (outside for _, outside in behind), 0),
         lb=variant is Variant.LB,
         repaired=variant is Variant.REPAIRED,
+        disarms=variant is not Variant.REPAIRED,
         # Whole bytes: sets of ports and exploits are counted by the first one.
         counts=weights_of([1] * (8 * -(-len(scenario.hosts) // 8)), device),
         tenths=weights_of([round(10 * host.weight) for host in scenario.hosts], device),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,19 @@ import torch
 
 from training.cage2.checkpoint import build, save
 from training.cage2.env import Cage2
-from training.cage2.scenario import load
-from training.cage2.settings import Blueprint
+from training.cage2.scenario import Scenario, load
+from training.cage2.settings import Plan
+from training.cage2.teachers import make_teacher
 from training.device import pick
+from training.guidance import Guide
 from training.ppo import PPO
 from training.run import run
-from training.settings import Ending, Settings
 
 
 def train(
     checkpoint: Path,
-    blueprint: Blueprint,
-    settings: Settings,
-    ending: Ending,
+    plan: Plan,
     *,
-    red: Sequence[str],
-    horizon: int,
     device: str = "cpu",
     compiled: bool = False,
     show: Callable[[dict[str, float]], object] = lambda _: None,
@@ -34,11 +31,7 @@ def train(
 
     Args:
         checkpoint: the network's file.
-        blueprint: the network, and what it defends.
-        settings: of PPO.
-        ending: when to stop early.
-        red: names of red agents, one drawn for each episode.
-        horizon: steps of an episode.
+        plan: what to train, and how.
         device: of everything.
         compiled: compile the simulator's step.
         show: called with every row of metrics.
@@ -48,34 +41,37 @@ def train(
 
     Raises:
         DeviceMissing: torch has no such device here.
+        PolicyError: the teacher's checkpoint cannot be read, or defends another network.
         RunError: the folder holds another run, or one that has ended.
         ScenarioError: no such scenario or red agent.
     """
     place = pick(device)
     # The weights' chance is torch's global generator, as everywhere in torch; ours is left alone.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = build(blueprint).to(place)
+        torch.manual_seed(plan.ppo.seed)
+        network = build(plan.network).to(place)
     env = Cage2(
-        settings.num_envs,
+        plan.ppo.num_envs,
         torch.Generator(place),
-        red=red,
-        horizon=horizon,
-        scenario=load(blueprint.scenario),
-        variant=blueprint.variant,
+        red=plan.red,
+        horizon=plan.horizon,
+        scenario=load(plan.network.scenario),
+        variant=plan.network.variant,
         compiled=compiled,
     )
-    about = {
-        "network": blueprint.model_dump(mode="json"),
-        "red": [str(name) for name in red],
-        "horizon": horizon,
-    }
-    provenance = {**about, "ppo": settings.model_dump()}
+    about = plan.model_dump(mode="json")
     return run(
-        PPO(env, network, settings),
+        PPO(env, network, plan.ppo, _guide(plan, env.scenario)),
         checkpoint.parent,
         about,
-        ending=ending,
+        ending=plan.ending,
         show=show,
-        finish=lambda result: save(checkpoint, network, blueprint, {**provenance, **result}),
+        finish=lambda result: save(checkpoint, network, plan.network, {**about, **result}),
     )
+
+
+def _guide(plan: Plan, scenario: Scenario) -> Guide | None:
+    if plan.teacher is None:
+        return None
+    teacher = make_teacher(plan.teacher, scenario, wrong=plan.wrong, seed=plan.ppo.seed)
+    return Guide(teacher, plan.guidance)

@@ -66,6 +66,27 @@ def test_a_read_network_plays_like_the_saved_one(path: Path, network: ActorCriti
         assert torch.equal(one, other)
 
 
+def test_a_host_wise_network_is_read(path: Path) -> None:
+    blueprint = Blueprint(kind="hostwise", width=8, rounds=1)
+    save(path, network := build(blueprint), blueprint, PROVENANCE)
+    again, same, _ = read(path)
+    assert equal(again, network)
+    assert same == blueprint
+
+
+def test_a_checkpoint_from_before_there_were_kinds_is_flat(
+    path: Path, network: ActorCritic
+) -> None:
+    def forget(content: dict[str, Any]) -> None:
+        for name in ("kind", "width", "rounds"):
+            del content["blueprint"][name]
+
+    change(path, forget)
+    again, blueprint, _ = read(path)
+    assert equal(again, network)
+    assert blueprint == BLUEPRINT
+
+
 def test_saving_leaves_the_checkpoint_alone_in_its_folder(path: Path, network: ActorCritic) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["network.pt"]
 
@@ -93,7 +114,8 @@ def test_a_truncated_file_is_refused(path: Path, network: ActorCritic, share: fl
 
 
 @pytest.mark.parametrize(
-    "other", [{"hidden": [8, 5]}, {"hidden": [8]}, {"scenario": "generated-20"}]
+    "other",
+    [{"hidden": [8, 5]}, {"hidden": [8]}, {"scenario": "generated-20"}, {"kind": "hostwise"}],
 )
 def test_weights_of_another_size_are_refused(
     path: Path, network: ActorCritic, other: dict[str, Any]

@@ -183,6 +183,16 @@ def test_info_says_whether_blue_succeeded() -> None:
     assert env.step(torch.tensor([apache, smss, 144]))[4]["blue_success"].tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("variant", Variant)
+@pytest.mark.parametrize("disarms", [True, False])
+def test_a_restore_disarms_impact_where_it_is_to(variant: Variant, disarms: bool) -> None:
+    env = cage(50, red=["B_line"], variant=variant, disarms=disarms)
+    env.step(everywhere(env, number(env.scenario, "Restore", SERVER)))
+    worst = min(float(rests(env, 1)[1].min()) for _ in range(60))
+    # Costs of hosts alone are below 5; a stopped service costs 10.
+    assert (worst > -5) == (disarms and variant is not Variant.REPAIRED)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")

@@ -18,31 +18,38 @@ from training.cage2.policy_onnx import Greedy, policy_onnx
 from training.cage2.scenario import load
 from training.cage2.settings import Blueprint
 from training.errors import PolicyError
-from training.networks import FlatActorCritic
+from training.networks import ActorCritic
 
 SCENARIOS = ("official", "generated-5", "generated-20")
+# And the layer that gives the logits.
+KINDS = {
+    "flat": (Blueprint(hidden=[32, 32]), "actor.4"),
+    "hostwise": (Blueprint(kind="hostwise"), "on_host"),
+}
 STEPS = 40
 
 app = typer.Typer()
 app.command()(evaluate_command)
 
 
-def lively(scenario: str) -> FlatActorCritic:
+def lively(blueprint: Blueprint, last: str) -> ActorCritic:
     """A network whose logits are as far apart as a trained one's."""
     torch.manual_seed(1)
-    network = build(Blueprint(scenario=scenario, hidden=[32, 32]))
-    assert isinstance(network, FlatActorCritic)
+    network = build(blueprint)
     with torch.no_grad():
-        network.actor[-1].weight.mul_(300)
+        network.get_parameter(f"{last}.weight").mul_(300)
     return network
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[FlatActorCritic, Path]]:
-    made = {}
+@pytest.fixture(scope="module", params=KINDS)
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[ActorCritic, Path]]:
+    made, (blueprint, last) = {}, KINDS[request.param]
     for scenario in SCENARIOS:
         path = tmp_path_factory.mktemp("exported") / f"{scenario}.onnx"
-        path.write_bytes(policy_onnx(network := lively(scenario)))
+        network = lively(blueprint.model_copy(update={"scenario": scenario}), last)
+        path.write_bytes(policy_onnx(network))
         made[scenario] = network, path
     return made
 
@@ -55,7 +62,7 @@ def arena(scenario: str, batch: int) -> Cage2:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("batch", [1, 7])
 def test_a_played_episode_is_that_of_torch(
-    exported: dict[str, tuple[FlatActorCritic, Path]], scenario: str, batch: int
+    exported: dict[str, tuple[ActorCritic, Path]], scenario: str, batch: int
 ) -> None:
     network, path = exported[scenario]
     env, greedy = arena(scenario, batch), Greedy(network)
@@ -76,7 +83,7 @@ def test_a_played_episode_is_that_of_torch(
 
 
 def test_the_state_is_as_wide_as_the_networks(
-    exported: dict[str, tuple[FlatActorCritic, Path]],
+    exported: dict[str, tuple[ActorCritic, Path]],
 ) -> None:
     for network, path in exported.values():
         memory = network.memory
@@ -88,7 +95,7 @@ def test_the_state_is_as_wide_as_the_networks(
     ("made_for", "played"), [("official", "generated-20"), ("generated-5", "official")]
 )
 def test_a_network_of_another_size_refuses_it(
-    exported: dict[str, tuple[FlatActorCritic, Path]], made_for: str, played: str
+    exported: dict[str, tuple[ActorCritic, Path]], made_for: str, played: str
 ) -> None:
     path = exported[made_for][1]
     done = CliRunner().invoke(app, [str(path), "--scenario", played, "--episodes", "2"])

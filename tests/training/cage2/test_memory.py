@@ -17,6 +17,7 @@ from training.cage2.env import Cage2
 from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Scenario, Variant, load
 from training.cage2.tables import Tables
+from training.teacher.teacher import StateText
 
 SLEEP, MONITOR = 0, 1
 SIGNS = 6  # scanned, exploited, acted on lately; ever scanned, exploited, restored
@@ -240,3 +241,79 @@ def test_a_network_sees_observation_memory_and_free_places(memory: Cage2Memory) 
     inputs = memory(obs, state)
     assert inputs.shape == (1, memory.num_inputs)
     assert torch.equal(inputs, torch.cat([obs, state, memory.placeable(state).flatten(1)], 1))
+
+
+def test_a_host_sees_what_is_its_own(network: Scenario, memory: Cage2Memory) -> None:
+    act = seen(memory, 2, 1, 0), number(network, "DecoySSHD", 10)
+    obs, state = seen(memory, 1, 1, 1), after(memory, act)
+    free = memory.placeable(state)[0]
+    inputs = memory.host_inputs(obs, state)
+    assert inputs.shape == (1, memory.hosts, memory.num_host_inputs)
+    for host, found in enumerate(inputs[0]):
+        bits, signs, runs, places, facts, clock = found.split([4, SIGNS, 8, 8, 4, 1])
+        assert torch.equal(bits, obs[0, 4 * host : 4 * host + 4])
+        assert torch.equal(torch.cat([signs, runs]), hosts_of(memory, state)[0, host])
+        assert torch.equal(places, free[host])
+        assert torch.equal(facts, memory.facts[host])
+        assert torch.equal(clock, state[0, -1:])
+
+
+@pytest.mark.parametrize(
+    ("host", "facts"),  # cost, way to the server, is the server, reveals another
+    [
+        ("Defender", [0.1, 0.5, 0, 0]),
+        ("Enterprise2", [1, 0.25, 0, 1]),
+        ("Op_Server0", [1, 0, 1, 0]),
+        ("User0", [0, 1, 0, 0]),
+        ("User3", [0.1, 0.75, 0, 1]),
+    ],
+)
+def test_facts_are_the_scenarios(
+    network: Scenario, memory: Cage2Memory, host: str, facts: list[float]
+) -> None:
+    assert memory.facts[network.index(host)].tolist() == pytest.approx(facts)
+
+
+def test_hosts_are_related_by_subnet_and_by_what_they_reveal(memory: Cage2Memory) -> None:
+    mates, paths = memory.relations
+    assert mates[4].tolist() == pytest.approx([0] * 5 + [1 / 3] * 3 + [0] * 5)
+    assert paths[2].tolist() == pytest.approx([0] * 9 + [1 / 2] * 2 + [0] * 2)  # User1, User2
+    assert paths[3].nonzero().tolist() == [[7]]
+    assert not paths[8].any()
+
+
+def recalled(memory: Cage2Memory, state: torch.Tensor) -> StateText:
+    lines = ("step", *(f"host{i + 1}" for i in range(memory.hosts)))
+    return memory.recall(StateText({"step": 7.0}, lines, ("sleep",)), state[0])
+
+
+def test_nothing_is_recalled_when_an_episode_begins(memory: Cage2Memory) -> None:
+    text = recalled(memory, torch.zeros(1, memory.state_size))
+    assert text.facts == {"step": 7.0, "recalled": 1.0}
+    assert (text.lines[0], text.lines[1], text.actions) == ("step", "host1", ("sleep",))
+
+
+def test_it_is_recalled_how_long_ago_things_happened(
+    network: Scenario, memory: Cage2Memory
+) -> None:
+    pivot, rest = 3, (quiet(memory), SLEEP)  # Enterprise2 is host2
+    attack = seen(memory, pivot, 1, 1), number(network, "Restore", pivot)
+    text = recalled(memory, after(memory, (seen(memory, pivot, 1, 0), SLEEP), rest, attack, rest))
+    ago = {"scanned_ago": 4.0, "exploited_ago": 2.0, "acted_ago": 2.0, "restored": 1.0}
+    assert text.facts == {"step": 7.0, "recalled": 1.0} | {f"host2.{k}": v for k, v in ago.items()}
+    words = "scanned 4 steps ago, exploited 2 steps ago, acted on 2 steps ago, restored before"
+    assert text.lines[1:4] == ("host1", f"host2; {words}", "host3")
+
+
+def test_one_step_is_one_step(network: Scenario, memory: Cage2Memory) -> None:
+    state = after(memory, (quiet(memory), number(network, "Analyse", 7)))
+    assert recalled(memory, state).lines[1] == "host1; acted on 1 step ago"
+
+
+def test_steps_are_counted_until_floats_end(network: Scenario, memory: Cage2Memory) -> None:
+    state = after(memory, (seen(memory, 7, 1, 1), number(network, "Analyse", 7)))
+    nothing = quiet(memory)
+    for step in range(1, 420):
+        facts = recalled(memory, state).facts
+        assert facts["host1.exploited_ago"] == facts["host1.acted_ago"] == min(step, 392)
+        state = memory.remember(nothing, state, torch.tensor([SLEEP]))

@@ -112,7 +112,7 @@ def test_a_trained_network_is_exported_and_evaluated(
     assert (code, stderr) == (0, "")
     exported = json.loads(stdout)
     assert exported["bytes"] == policy.stat().st_size
-    assert exported["blueprint"] == {"scenario": "official", "variant": "head", "hidden": [16]}
+    assert exported["blueprint"] == Blueprint(hidden=[16]).model_dump(mode="json")
     assert exported["provenance"]["steps"] == 6400
     code, stdout, stderr = end(start("evaluate", str(policy), "--episodes", "2", "--json"))
     assert (code, stderr) == (0, "")
