@@ -62,7 +62,7 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "onnx"}:
+        if error.name not in {"torch", "onnx", "matplotlib"}:
             raise
         _complain(f"error: {error.name} is not installed; pip install 'sluicegate[train]'")
         raise SystemExit(1) from None

@@ -8,23 +8,22 @@ that each may have its speciality.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import torch
-from torch import nn
 
 from training.env import ResumableEnv
 from training.networks import ActorCritic
+from training.optimise import adam, descend, remaining, set_rate
 from training.ppo import sample
 from training.settings import Distilling
 
 _NEVER: Final = -1e9  # logit of an action that is out of the question, as networks have it
 
 
-def divergence(
+def kl_from_teacher(
     teacher: torch.Tensor, student: torch.Tensor, temperature: float = 1.0
 ) -> torch.Tensor:
     """Kullback-Leibler divergence of the student's policy from the teacher's, in nats, ``(B,)``.
@@ -142,9 +141,7 @@ class Distillation:
         self.student, self.settings = student, settings
         self.generator = pairs[0][0].generator
         self.generator.manual_seed(settings.seed)
-        self.optimizer = torch.optim.Adam(
-            student.parameters(), settings.learning_rate, eps=1e-5, fused=True
-        )
+        self.optimizer = adam(student, settings.learning_rate)
         self.steps_done = 0
         self._lessons = [_Lesson(env, teacher, student) for env, teacher in pairs]
 
@@ -165,17 +162,15 @@ class Distillation:
     def update(self, examples: Examples) -> dict[str, float]:
         """Improve the student on examples; returns the means of what was measured."""
         settings = self.settings
-        self._schedule()
+        share = remaining(settings.schedule, self.progress)
+        set_rate(self.optimizer, settings.learning_rate * share)
         size, device = len(examples.value), examples.value.device
         measured: list[dict[str, torch.Tensor]] = []
         for _ in range(settings.epochs):
             order = torch.randperm(size, generator=self.generator, device=device)
             for index in order.chunk(settings.minibatches):
                 loss, metrics = self.loss(examples.part(index))
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                norm = nn.utils.clip_grad_norm_(self.student.parameters(), settings.max_grad_norm)
-                self.optimizer.step()
+                norm = descend(loss, self.optimizer, settings.max_grad_norm)
                 measured.append(metrics | {"grad_norm": norm})
         return {
             name: float(torch.stack([m[name] for m in measured]).mean()) for name in measured[0]
@@ -188,7 +183,7 @@ class Distillation:
         and teacher have the same likeliest action.
         """
         logits, value = self.student(examples.obs, examples.state)
-        kl = divergence(examples.logits, logits, self.settings.temperature).mean()
+        kl = kl_from_teacher(examples.logits, logits, self.settings.temperature).mean()
         value_loss = ((value - examples.value) ** 2).mean()
         with torch.no_grad():
             log_probs = logits.log_softmax(1)
@@ -200,16 +195,6 @@ class Distillation:
             }
         loss = kl + self.settings.value_weight * value_loss
         return loss, {name: measure.detach() for name, measure in metrics.items()}
-
-    def _schedule(self) -> None:
-        left = 1 - self.progress
-        share = {
-            "constant": 1.0,
-            "linear": left,
-            "cosine": (1 - math.cos(math.pi * left)) / 2,
-        }[self.settings.schedule]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * share
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on bit for bit, but the teachers."""

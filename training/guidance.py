@@ -19,6 +19,7 @@ import torch
 
 from training.env import VectorEnv
 from training.memory import Memory
+from training.optimise import remaining
 from training.settings import Guidance
 from training.teacher.teacher import Teacher
 
@@ -125,8 +126,7 @@ def faded(settings: Guidance, episodes: int, agreement: float, before: float) ->
     if settings.fade == "steps":
         # Rounded: three steps of 0.1 are 0.3 and not a little more.
         return max(0.0, round(1 - settings.decay * (past // settings.interval + 1), 9))
-    left = max(0.0, 1 - past * settings.decay / settings.interval)
-    return left if settings.fade == "linear" else (1 - math.cos(math.pi * left)) / 2
+    return remaining(settings.fade, past * settings.decay / settings.interval)
 
 
 class Guide:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import torch
-from torch import nn
 
 from training.env import ResumableEnv
 from training.guidance import Guide, correction, divergence
 from training.networks import ActorCritic
+from training.optimise import adam, descend, remaining, set_rate
 from training.settings import Settings
 
 _SHARP: Final = math.log(0.99)  # a policy is too sure of itself beyond this (arXiv 2509.05311)
@@ -84,9 +84,7 @@ class PPO:
     ) -> None:
         self.env, self.network, self.settings, self.guide = env, network, settings, guide
         self.generator = env.generator
-        self.optimizer = torch.optim.Adam(
-            network.parameters(), settings.learning_rate, eps=1e-5, fused=True
-        )
+        self.optimizer = adam(network, settings.learning_rate)
         self.steps_done = 0
         self.episodes = 0
         self._obs = env.reset(settings.seed)
@@ -156,7 +154,8 @@ class PPO:
     def update(self, rollout: Rollout, last_value: torch.Tensor) -> dict[str, float]:
         """Improve the network on a rollout; returns the means of what was measured."""
         settings = self.settings
-        self._schedule()
+        share = remaining(settings.schedule, self.progress)
+        set_rate(self.optimizer, settings.learning_rate * share)
         advantage = advantages(rollout, last_value, settings.gamma, settings.gae_lambda)
         batch = rollout.flat() | {"advantage": advantage.flatten()}
         batch["target"] = batch["advantage"] + batch["value"]
@@ -167,10 +166,7 @@ class PPO:
             order = torch.randperm(size, generator=self.generator, device=last_value.device)
             for part in order.chunk(settings.minibatches):
                 loss, metrics = self.loss({name: values[part] for name, values in batch.items()})
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.max_grad_norm)
-                self.optimizer.step()
+                norm = descend(loss, self.optimizer, settings.max_grad_norm)
                 measured.append(metrics | {"grad_norm": norm})
             # What passes rely on is the policy's own experience. Imitation does not, and has far
             # to go.
@@ -230,16 +226,6 @@ class PPO:
             moved = batch["value"] + (value - batch["value"]).clamp(-clip, clip)
             error = torch.maximum(error, (moved - batch["target"]) ** 2)
         return error.mean()
-
-    def _schedule(self) -> None:
-        left = 1 - self.progress
-        share = {
-            "constant": 1.0,
-            "linear": left,
-            "cosine": (1 - math.cos(math.pi * left)) / 2,
-        }[self.settings.schedule]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * share
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on bit for bit."""

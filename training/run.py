@@ -3,6 +3,7 @@
 ::
 
     settings.json    what was asked for, with the commit and the machine
+    curve.svg        the metrics, drawn at the end
     metrics.csv      a row for each iteration
     resume.pt        everything to go on bit for bit; gone when the run has ended
     result.json      how it ended
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import time
 from collections import deque
@@ -24,12 +26,14 @@ import torch
 
 from training.errors import RunError
 from training.provenance import commit, machine
+from training.report import METRICS, plot_run
 from training.settings import Ending
+from training.signatures import Watch
 
 SETTINGS: Final = "settings.json"
-METRICS: Final = "metrics.csv"
 RESUME: Final = "resume.pt"
 RESULT: Final = "result.json"
+_log = logging.getLogger(__name__)
 _LAST: Final = 10  # iterations that the result's return is the mean of
 
 
@@ -96,7 +100,8 @@ def run(
 
     Returns:
         ``steps``, ``return`` (the mean of the last ten iterations'), ``seconds`` of training in
-        all, parts before a cut included, ``levelled_off``, ``commit`` and ``machine``.
+        all, parts before a cut included, ``levelled_off``, ``signatures`` (those of failure, with
+        the steps after which they first showed), ``commit`` and ``machine``.
 
     Raises:
         RunError: the folder holds a run with other settings or other metrics, or one that has
@@ -106,17 +111,26 @@ def run(
     origin = {"commit": commit(), "machine": machine(learner.generator.device)}
     _claim(folder, about, origin)
     returns: deque[float] = deque(maxlen=max(2 * ending.window, _LAST))
-    begun = time.monotonic() - _resume(folder, learner, returns)
-    levelled = _train(learner, folder, begun, ending, returns, save_every, show)
+    watch = Watch()
+    begun = time.monotonic() - _resume(folder, learner, returns, watch)
+
+    def shown(row: dict[str, float]) -> None:
+        for line in watch.look(row):
+            _log.warning("%s: %s", folder, line)
+        show(row)
+
+    levelled = _train(learner, folder, begun, ending, returns, save_every, shown)
     last = list(returns)[-_LAST:]
     result = {
         "steps": learner.steps_done,
         "return": math.fsum(last) / len(last) if last else None,
         "seconds": round(time.monotonic() - begun, 1),
         "levelled_off": levelled,
+        "signatures": watch.seen,
         **origin,
     }
     finish(result)
+    plot_run(folder)
     _write_json(folder / RESULT, result)
     (folder / RESUME).unlink(missing_ok=True)
     return result
@@ -176,7 +190,7 @@ def _claim(folder: Path, asked: dict[str, Any], origin: dict[str, Any]) -> None:
         raise RunError(f"{folder}: a run with other settings is there; say another folder")
 
 
-def _resume(folder: Path, learner: Learner, returns: deque[float]) -> float:
+def _resume(folder: Path, learner: Learner, returns: deque[float], watch: Watch) -> float:
     """Go on from the last checkpoint, and forget the metrics of what came after it.
 
     Returns:
@@ -195,6 +209,7 @@ def _resume(folder: Path, learner: Learner, returns: deque[float]) -> float:
     (folder / METRICS).unlink(missing_ok=True)
     for row in rows:
         _append(folder / METRICS, row)
+        watch.look({name: float(value) for name, value in row.items()})
     return float(rows[-1]["seconds"]) if rows else 0.0
 
 

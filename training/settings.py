@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+Schedule = Literal["constant", "linear", "cosine"]
 
 
 class Settings(BaseModel):
@@ -20,9 +21,7 @@ class Settings(BaseModel):
     rollout: Positive = Field(100, description="steps of each environment between updates")
     steps: Positive = Field(1_000_000, description="environment steps after which training ends")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam, at the start")
-    schedule: Literal["constant", "linear", "cosine"] = Field(
-        "linear", description="how the learning rate goes to zero"
-    )
+    schedule: Schedule = Field("linear", description="how the learning rate goes to zero")
     gamma: Fraction = Field(0.99, description="discount of rewards")
     gae_lambda: Fraction = Field(0.95, description="of generalised advantage estimation")
     clip: float = Field(0.2, gt=0, description="how far the ratio of probabilities counts")
@@ -116,9 +115,7 @@ class Distilling(BaseModel):
         1_000_000, description="environment steps, of all teachers together, after which it ends"
     )
     learning_rate: float = Field(5e-3, gt=0, description="of Adam, at the start")
-    schedule: Literal["constant", "linear", "cosine"] = Field(
-        "linear", description="how the learning rate goes to zero"
-    )
+    schedule: Schedule = Field("linear", description="how the learning rate goes to zero")
     epochs: Positive = Field(4, description="passes over each rollout")
     minibatches: Positive = Field(32, description="parts of each pass")
     temperature: float = Field(

@@ -39,13 +39,13 @@ class Watch:
     def look(self, row: Mapping[str, float]) -> list[str]:
         """What a row shows for the first time, in words."""
         if math.isnan(self._entropy):
-            self._entropy = row["entropy"]
+            self._entropy = row.get("entropy", math.nan)
         agreement = row.get("agreement", math.nan)
         if row.get("mask", 0.0) > 0 or row.get("auxiliary", 0.0) > 0:
             self._agreement = agreement
         shows = {
-            SHARP: row["sharp"] > _MOST,
-            COLLAPSE: row["entropy"] < _REMAINDER * self._entropy,
+            SHARP: row.get("sharp", 0.0) > _MOST,
+            COLLAPSE: row.get("entropy", math.nan) < _REMAINDER * self._entropy,
             DRIFT: agreement < _HALF * self._agreement,
         }
         new = [name for name, shown in shows.items() if shown and name not in self.seen]

@@ -1,4 +1,4 @@
-"""The divergence by hand, students that learn what their teachers know, and runs that repeat."""
+"""Divergences by hand, students that learn what their teachers know, and runs that repeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tests.training.tasks import SYMBOLS, FirstSight, Identity, Recall
-from training.distill import Distillation, Examples, divergence
+from training.distill import Distillation, Examples, kl_from_teacher
 from training.memory import Memory
 from training.networks import ActorCritic, FlatActorCritic
 from training.settings import Distilling
@@ -111,26 +111,26 @@ def logits(probabilities: list[float]) -> torch.Tensor:
         ([1.0, 0.0, 0.0], [0.0, 0.5, 0.5], 0.0),  # nothing is left: any action is as good
     ],
 )
-def test_divergence_by_hand(teacher: list[float], student: list[float], expected: float) -> None:
-    found = divergence(logits(teacher), logits(student))
+def test_kl_by_hand(teacher: list[float], student: list[float], expected: float) -> None:
+    found = kl_from_teacher(logits(teacher), logits(student))
     torch.testing.assert_close(found, torch.tensor([expected]), atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("temperature", "share"), [(1.0, 0.8), (2.0, 2 / 3), (0.5, 16 / 17)])
 def test_temperature_is_the_teachers(temperature: float, share: float) -> None:
-    found = divergence(logits([0.8, 0.2]), logits(HALVES), temperature)
+    found = kl_from_teacher(logits([0.8, 0.2]), logits(HALVES), temperature)
     expected = math.log(2) + share * math.log(share) + (1 - share) * math.log(1 - share)
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("never", [NEVER, -math.inf])
 @pytest.mark.parametrize("temperature", [0.01, 1.0, 5.0])
-def test_masked_actions_keep_divergence_and_gradient_finite(
+def test_masked_actions_keep_kl_from_teacher_and_gradient_finite(
     never: float, temperature: float
 ) -> None:
     teacher = torch.tensor([[1.0, never, never, 0.0], [never, never, never, 1.0]])
     student = torch.tensor([[0.5, never, 2.0, 3.0], [1.0, 2.0, 0.0, never]], requires_grad=True)
-    found = divergence(teacher, student, temperature)
+    found = kl_from_teacher(teacher, student, temperature)
     found.sum().backward()  # type: ignore[no-untyped-call]
     assert (found >= 0).all()
     assert found.max() < 1e3
@@ -140,7 +140,7 @@ def test_masked_actions_keep_divergence_and_gradient_finite(
 
 def test_gradient_is_the_difference_of_the_policies() -> None:
     student = logits(QUARTER).requires_grad_()
-    divergence(logits(HALVES), student).backward()  # type: ignore[no-untyped-call]
+    kl_from_teacher(logits(HALVES), student).backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(student.grad, torch.tensor([[-0.25, 0.25]]))
 
 

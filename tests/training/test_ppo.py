@@ -210,7 +210,7 @@ def test_learning_rate_schedule(schedule: str, shares: tuple[float, ...]) -> Non
     ppo, _ = make(schedule=schedule, learning_rate=0.01, steps=1000)
     for steps, share in zip((0, 250, 500, 1000), shares, strict=True):
         ppo.steps_done = steps
-        ppo._schedule()
+        ppo.iterate()
         assert ppo.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * share, abs=1e-12)
 
 

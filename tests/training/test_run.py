@@ -87,7 +87,7 @@ def compare(folder: Path, whole_folder: Path, **changes: Any) -> None:
 def test_a_run_leaves_its_files(tmp_path: Path) -> None:
     run(make(), tmp_path / "new" / "run", ABOUT)
     assert {path.name for path in (tmp_path / "new" / "run").iterdir()} == {
-        "settings.json", "metrics.csv", "result.json",
+        "settings.json", "metrics.csv", "curve.svg", "result.json",
     }  # fmt: skip
 
 
@@ -114,7 +114,9 @@ def test_result_says_how_it_ended(tmp_path: Path) -> None:
     assert result["steps"] == 8 * ITERATION
     assert result["return"] == pytest.approx(sum(returns) / 8)
     assert result["levelled_off"] is False
-    assert set(result) == {"steps", "return", "seconds", "levelled_off", "commit", "machine"}
+    assert set(result) == {
+        "steps", "return", "seconds", "levelled_off", "signatures", "commit", "machine",
+    }  # fmt: skip
 
 
 def test_a_run_without_an_ended_episode_has_no_return(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Policy(Protocol):
 class Arena:
     """Where a policy is evaluated."""
 
-    environment: str  # "sluicegate" or "cyborg"
+    environment: str  # "sluicegate" (and what was changed there) or "cyborg"
     variant: Variant | None  # None: whatever the checkout's code does
     scenario: Scenario
     make: Make
@@ -107,7 +107,8 @@ def simulator(
             disarms=disarms,
         )  # fmt: skip
 
-    return Arena("sluicegate", variant, network, make)
+    name = "sluicegate" if disarms else "sluicegate, Impact never disarmed"
+    return Arena(name, variant, network, make)
 
 
 def official(checkout: Path) -> Arena:

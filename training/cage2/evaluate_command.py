@@ -30,6 +30,9 @@ Checkout = Annotated[
 Episodes = Annotated[int, typer.Option(min=2, help="of each of the nine cells")]
 Seed = Annotated[int, typer.Option(min=0, help="of all chance")]
 Rules = Annotated[Variant, typer.Option(help="whose rules hold in the simulator")]
+Mended = Annotated[
+    bool, typer.Option(help="no Restore of the server disarms Impact, as one does officially")
+]
 Network = Annotated[str, typer.Option(help="official, generated-N, or a .toml or .json file")]
 Json = Annotated[bool, typer.Option("--json", help="the result as JSON on standard output")]
 
@@ -41,12 +44,13 @@ def evaluate_command(
     seed: Seed = 0,
     variant: Rules = Variant.HEAD,
     scenario: Network = _OFFICIAL,
+    mend_impact: Mended = False,
     as_json: Json = False,
 ) -> None:
     """Score a policy: 30, 50 and 100 steps against each of three red agents."""
     from training.cage2.evaluate import evaluate, total_steps
 
-    arena = _arena(cyborg, variant, scenario)
+    arena = _arena(cyborg, variant, scenario, disarms=not mend_impact)
     player = _player(policy, arena)
     stderr = Console(stderr=True)
     with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
@@ -65,15 +69,16 @@ def evaluate_command(
         _print(result)
 
 
-def _arena(cyborg: Path | None, variant: Variant, scenario: str) -> Arena:
+def _arena(cyborg: Path | None, variant: Variant, scenario: str, *, disarms: bool) -> Arena:
     from training.cage2.evaluate import official, simulator
     from training.cage2.scenario import load
 
     if cyborg is None:
-        return simulator(variant, load(scenario))
-    if variant is not Variant.HEAD or scenario != _OFFICIAL:
+        return simulator(variant, load(scenario), disarms=disarms)
+    if variant is not Variant.HEAD or scenario != _OFFICIAL or not disarms:
         raise typer.BadParameter(
-            "--variant and --scenario are the simulator's; a checkout has its own rules and network"
+            "--variant, --scenario and --mend-impact are the simulator's; a checkout has its own"
+            " rules and network"
         )
     return official(cyborg)
 

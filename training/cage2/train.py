@@ -10,7 +10,7 @@ import torch
 
 from training.cage2.checkpoint import build, save
 from training.cage2.env import Cage2
-from training.cage2.scenario import Scenario, load
+from training.cage2.scenario import load
 from training.cage2.settings import Plan
 from training.cage2.teachers import make_teacher
 from training.device import pick
@@ -61,7 +61,7 @@ def train(
     )
     about = plan.model_dump(mode="json")
     return run(
-        PPO(env, network, plan.ppo, _guide(plan, env.scenario)),
+        PPO(env, network, plan.ppo, _guide(plan)),
         checkpoint.parent,
         about,
         ending=plan.ending,
@@ -70,8 +70,10 @@ def train(
     )
 
 
-def _guide(plan: Plan, scenario: Scenario) -> Guide | None:
+def _guide(plan: Plan) -> Guide | None:
     if plan.teacher is None:
         return None
-    teacher = make_teacher(plan.teacher, scenario, wrong=plan.wrong, seed=plan.ppo.seed)
+    teacher = make_teacher(
+        plan.teacher, plan.network.scenario, wrong=plan.wrong, seed=plan.ppo.seed
+    )
     return Guide(teacher, plan.guidance)

@@ -56,7 +56,7 @@ def test_a_run_leaves_a_student_that_names_its_teacher(tmp_path: Path) -> None:
     result, provenance = taught(tmp_path, str(LB))
     assert result["steps"] == 160
     assert {p.name for p in tmp_path.iterdir()} == {
-        "settings.json", "metrics.csv", "result.json", "network.pt",
+        "settings.json", "metrics.csv", "curve.svg", "result.json", "network.pt",
     }  # fmt: skip
     assert read(tmp_path / "network.pt")[1] == Blueprint(variant="lb", hidden=[8])
     assert provenance.items() >= result.items()

@@ -205,6 +205,17 @@ def test_the_command_prints_json(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == direct.as_dict()
 
 
+def test_what_disarming_is_worth_can_be_taken_away(tmp_path: Path) -> None:
+    path, base = restore_first(tmp_path / "policy.onnx"), ["--episodes", "20", "--json"]
+    given, mended = (
+        json.loads(CliRunner().invoke(app, [str(path), *base, *more]).stdout)
+        for more in ([], ["--mend-impact"])
+    )
+    # Sleeping after one Restore: B_line's Impact for some eighty steps, or none at all.
+    assert given["total"] - mended["total"] > 500
+    assert mended["environment"] == "sluicegate, Impact never disarmed"
+
+
 @pytest.mark.parametrize("wrong", [["--episodes", "1"], ["--seed", "-1"], ["--variant", "new"]])
 def test_bad_usage(tmp_path: Path, wrong: list[str]) -> None:
     path = always(tmp_path / "policy.onnx")

@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 
 from training.cage2.checkpoint import read
 from training.cage2.cli import app
+from training.cage2.codes import Red
 from training.cage2.env import Cage2
 from training.cage2.scenario import Variant
-from training.cage2.settings import Blueprint
+from training.cage2.settings import Blueprint, Plan
 from training.cage2.train import train
 from training.ppo import PPO
-from training.settings import Ending, Settings
+from training.settings import Guidance, Settings
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "training.cli", "cage2")
@@ -81,7 +82,13 @@ def test_a_run_prints_and_leaves_its_result(twins: list[tuple[Path, dict[str, ob
     assert json.loads((folder / "result.json").read_text()) == result
     assert [row["steps"] for row in rows(folder)] == [800.0 * i for i in range(1, 9)]
     assert result["return"] == pytest.approx(sum(row["return"] for row in rows(folder)) / 8)
-    assert names(folder) == {"settings.json", "metrics.csv", "result.json", "network.pt"}
+    assert names(folder) == {
+        "settings.json",
+        "metrics.csv",
+        "curve.svg",
+        "result.json",
+        "network.pt",
+    }
 
 
 def test_a_run_notes_what_was_asked(twins: list[tuple[Path, dict[str, object]]]) -> None:
@@ -168,14 +175,48 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert json.loads(stdout)["steps"] == 16000
     assert rows(folder)[: len(early)] == early
     assert len(rows(folder)) > len(early)
-    assert names(folder) == {"settings.json", "metrics.csv", "result.json", "network.pt"}
+    assert names(folder) == {
+        "settings.json",
+        "metrics.csv",
+        "curve.svg",
+        "result.json",
+        "network.pt",
+    }
+
+
+def test_a_teacher_guides_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    guided = ("--teacher", "playbook", "--full-until", "16", "--passes", "20", "--wrong", "0.1")
+    fast = ("--learning-rate", "0.01")
+    code, stdout, stderr = end(start("train", str(folder), *SHORT, *guided, *fast))
+    assert (code, stderr) == (0, "")
+    table = rows(folder)
+    # Rollouts begin after 0, 32, 64 … episodes: steps down after 16, 24, 32 and 40.
+    assert [row["mask"] for row in table[:3]] == [1.0, 0.25, 0.0]
+    assert [row["auxiliary"] for row in table[:3]] == [1.0, 0.25, 0.0]
+    assert table[1]["agreement"] > table[0]["agreement"] + 0.1
+    asked = json.loads((folder / "settings.json").read_text())["asked"]
+    assert (asked["teacher"], asked["wrong"], asked["guidance"]["passes"]) == ("playbook", 0.1, 20)
+    assert json.loads(stdout)["signatures"] == {}
+
+
+def test_an_unknown_teacher_is_one_line(tmp_path: Path) -> None:
+    code, stdout, stderr = end(start("train", str(tmp_path / "run"), "--teacher", "oracle"))
+    assert (code, stdout) == (1, "")
+    assert stderr == ("error: no teacher 'oracle': say playbook, random, or a checkpoint's file\n")
+    assert names(tmp_path) == set()
 
 
 def train_here(folder: Path) -> None:
-    settings = Settings(num_envs=4, rollout=10, steps=200)
-    train(
-        folder / "network.pt", Blueprint(hidden=[8]), settings, Ending(), red=["B_line"], horizon=10
+    plan = Plan(
+        network=Blueprint(hidden=[8]),
+        ppo=Settings(num_envs=4, rollout=10, steps=200),
+        red=(Red.B_LINE,),
+        horizon=10,
+        teacher="playbook",
+        guidance=Guidance(full_until=4, interval=4, passes=1),
     )
+    train(folder / "network.pt", plan)
 
 
 @pytest.mark.parametrize(
@@ -212,14 +253,12 @@ def test_a_run_too_short_for_an_episode_has_no_return(tmp_path: Path) -> None:
 
 
 def test_training_raises_the_return(tmp_path: Path) -> None:
-    result = train(
-        tmp_path / "network.pt",
-        Blueprint(variant=Variant.LB, hidden=[64, 64]),
-        Settings(num_envs=64, rollout=50, steps=32_000),
-        Ending(),
-        red=["B_line", "Meander"],
+    plan = Plan(
+        network=Blueprint(variant=Variant.LB, hidden=[64, 64]),
+        ppo=Settings(num_envs=64, rollout=50, steps=32_000),
         horizon=25,
     )
+    result = train(tmp_path / "network.pt", plan)
     returns = [row["return"] for row in rows(tmp_path)]
     assert sum(returns[-2:]) > 2 / 3 * sum(returns[:2])
     assert result["return"] == pytest.approx(sum(returns) / 10)
