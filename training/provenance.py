@@ -10,15 +10,23 @@ import torch
 
 
 def commit() -> str:
-    """The commit that this checkout is at, with ``+`` for uncommitted changes; else ``unknown``."""
+    """The commit that this checkout is at; ``unknown`` outside of one.
+
+    A ``+`` stands for uncommitted changes. Those of ``docs`` do not count: no result comes from
+    there, but studies write theirs to it.
+    """
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        described = _git("describe", "--always", "--abbrev=12")
+        changed = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return described.stdout.strip()
+    return f"{described}+" if changed else described
+
+
+def _git(*arguments: str) -> str:
+    here = Path(__file__).parent
+    done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def machine(device: torch.device) -> str:

@@ -103,7 +103,9 @@ def _divergence() -> Study:
 
 def _fade() -> Study:
     arms = {fade: guided(_B_LINE, fade=fade) for fade in ("steps", "linear", "cosine", "agreement")}
-    question = "Should guidance fade by the clock, and in which shape, or by agreement?"
+    usual = Guidance().interval
+    arms |= {f"steps, {n} × as long": guided(_B_LINE, interval=n * usual) for n in (8, 64)}
+    question = "Should guidance fade by the clock, in which shape and how slowly, or by agreement?"
     return _against_unguided("fade", question, _B_LINE, arms)
 
 
