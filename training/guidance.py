@@ -141,6 +141,7 @@ class Guide:
         self.teacher, self.settings = teacher, settings
         self.left = 1.0  # how much of the guidance
         self.agreement = 0.0  # mean overlap in the last rollout that was compared
+        self.asked = 0  # states that the teacher was asked about so far
         self._rollouts = self._step = self._steps = 0
         self._overlaps: list[torch.Tensor] = []
 
@@ -204,6 +205,7 @@ class Guide:
             "mask": self.mask,
             "auxiliary": self.auxiliary,
             "agreement": float(looked),
+            "asked": self.asked,
         }
 
     def _ask(
@@ -218,6 +220,7 @@ class Guide:
         remembered = state[:count].cpu()
         texts = [memory.recall(env.describe(i), remembered[i]) for i in range(count)]
         advice = self.teacher.distribution(texts).to(state.device)
+        self.asked += count
         allowed = (env.action_mask() & memory.useful(state))[:count]
         advice = soften(advice, allowed, self.settings.temperature, self.settings.smoothing)
         self._overlaps.append(overlap(advice, log_probs[:count]).cpu())
@@ -228,6 +231,7 @@ class Guide:
         return {
             "left": self.left,
             "agreement": self.agreement,
+            "asked": self.asked,
             "rollouts": self._rollouts,
             "overlaps": self._overlaps,
         }
@@ -235,5 +239,5 @@ class Guide:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on where another guide was."""
         self.left, self.agreement = saved["left"], saved["agreement"]
-        self._rollouts = saved["rollouts"]
+        self.asked, self._rollouts = saved["asked"], saved["rollouts"]
         self._overlaps = saved["overlaps"]

@@ -259,6 +259,7 @@ def test_the_teacher_is_asked_while_it_guides_then_seldom() -> None:
         before = teacher.asked
         row = ppo.iterate()
         asked.append(teacher.asked - before)
+        assert row["asked"] == teacher.asked
     # Rollouts begin after 0, 16, 32, 48, 64 episodes; the tenth looks four times at eight.
     assert asked == [128, 128, 128, 128, 0, 0, 0, 0, 0, 32, 0, 0]
     assert (row["mask"], row["auxiliary"]) == (0, 0)

@@ -121,6 +121,17 @@ def _teachers() -> Study:
     return _against_unguided("teachers", question, _B_LINE, arms)
 
 
+def _imitation() -> Study:
+    arms = {f"{n} passes": guided(_B_LINE, passes=n) for n in (4, 12, 30)}
+    arms["30 passes, corrected"] = guided(_B_LINE, correction=True)
+    arms["mask only, corrected"] = guided(_B_LINE, auxiliary=0, correction=True)
+    question = (
+        "How much should be learned from the teacher in the few rollouts that it guides, and does"
+        " it help to correct for the mask?"
+    )
+    return _against_unguided("imitation", question, _B_LINE, arms)
+
+
 def _sensitivity() -> Study:
     rate = BASE.ppo.learning_rate
     return _both_ways(
@@ -179,6 +190,7 @@ STUDIES: Final = {
         _decay(),
         _divergence(),
         _fade(),
+        _imitation(),
         _teachers(),
         _sensitivity(),
         _transfer(),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -56,13 +58,19 @@ def main(order: str) -> int:
 def _run(folder: Path, plan: Plan, scored_on: list[str]) -> None:
     if not (folder / RESULT).exists():
         worthwhile = plan.ppo.steps // plan.ppo.num_envs > _WORTH_COMPILING
-        train(folder / CHECKPOINT, plan, compiled=worthwhile)
+        train(folder / CHECKPOINT, plan, compiled=worthwhile and _has_compiler())
     scores = scores_of(folder)
     if missing := [name for name in scored_on if name not in scores]:
         scores |= {name: score(folder / CHECKPOINT, name) for name in missing}
         unfinished = (folder / SCORES).with_suffix(".part")
         unfinished.write_text(json.dumps(scores, indent=2) + "\n")
         unfinished.replace(folder / SCORES)
+
+
+def _has_compiler() -> bool:
+    """Whether there is what torch compiles by on a CPU; without it a run is slower, not other."""
+    candidates = (os.environ.get("CXX"), "g++", "clang++")
+    return any(name and shutil.which(name) for name in candidates)
 
 
 @torch.no_grad()
