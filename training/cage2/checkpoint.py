@@ -54,6 +54,23 @@ def on_scenario(
     return moved, blueprint.model_copy(update={"scenario": scenario})
 
 
+def inherit(network: ActorCritic, path: Path) -> None:
+    """Give a network the weights of a checkpoint, wherever that was trained.
+
+    Raises:
+        PolicyError: the file is no checkpoint, or its network has another form.
+    """
+    parent, blueprint, _ = read(path)
+    weights = dict(parent.named_parameters())
+    wanted = {name: parameter.shape for name, parameter in network.named_parameters()}
+    if {name: parameter.shape for name, parameter in weights.items()} != wanted:
+        form = blueprint.model_dump(include={"kind", "scenario", "hidden", "width", "rounds"})
+        raise PolicyError(f"{path}: begin with a network of the same form, which is {form}")
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(weights[name])
+
+
 def save(
     path: Path, network: ActorCritic, blueprint: Blueprint, provenance: dict[str, Any]
 ) -> None:

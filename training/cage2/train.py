@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from training.cage2.checkpoint import build, save
+from training.cage2.checkpoint import build, inherit, save
 from training.cage2.env import Cage2
 from training.cage2.scenario import load
 from training.cage2.settings import Plan
@@ -41,7 +41,7 @@ def train(
 
     Raises:
         DeviceMissing: torch has no such device here.
-        PolicyError: the teacher's checkpoint cannot be read, or defends another network.
+        PolicyError: the teacher's or the first checkpoint cannot be read, or does not fit.
         RunError: the folder holds another run, or one that has ended.
         ScenarioError: no such scenario or red agent.
     """
@@ -50,6 +50,8 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.ppo.seed)
         network = build(plan.network).to(place)
+    if plan.start is not None:
+        inherit(network, Path(plan.start))
     env = Cage2(
         plan.ppo.num_envs,
         torch.Generator(place),

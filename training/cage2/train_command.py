@@ -30,6 +30,9 @@ def train_command(
         list[Red], typer.Option(help="red agents, drawn for each episode; may be repeated")
     ] = [Red.B_LINE, Red.MEANDER],  # noqa: B006  # typer wants a list, and nothing changes it
     horizon: Annotated[int, typer.Option(min=1, help="steps of an episode")] = 100,
+    start: Annotated[
+        str | None, typer.Option(help="a checkpoint whose weights training begins with")
+    ] = None,
     teacher: Annotated[
         str | None, typer.Option(help="guides the run: playbook, random, or a checkpoint")
     ] = None,
@@ -54,7 +57,7 @@ def train_command(
     torch.set_num_threads(threads)
     plan = Plan(
         network=blueprint, ppo=settings, ending=ending, guidance=guidance,
-        red=tuple(red), horizon=horizon, teacher=teacher, wrong=wrong,
+        red=tuple(red), horizon=horizon, start=start, teacher=teacher, wrong=wrong,
     )  # fmt: skip
     with training_bar("training", settings.steps) as show:
         result = train(folder / CHECKPOINT, plan, device=device, compiled=compiled, show=show)

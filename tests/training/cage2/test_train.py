@@ -22,10 +22,12 @@ from training.cage2.env import Cage2
 from training.cage2.scenario import Variant
 from training.cage2.settings import Blueprint, Plan
 from training.cage2.train import train
+from training.errors import PolicyError
 from training.ppo import PPO
 from training.settings import Guidance, Settings
 
 ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "training" / "cage2" / "checkpoints"
 COMMAND = (sys.executable, "-m", "training.cli", "cage2")
 SMALL = ("--num-envs", "16", "--rollout", "50", "--horizon", "25", "--hidden", "16", "--json")
 SHORT = ("--steps", "6400", "--seed", "7", *SMALL)
@@ -198,6 +200,22 @@ def test_a_teacher_guides_a_run(tmp_path: Path) -> None:
     asked = json.loads((folder / "settings.json").read_text())["asked"]
     assert (asked["teacher"], asked["wrong"], asked["guidance"]["passes"]) == ("playbook", 0.1, 20)
     assert json.loads(stdout)["signatures"] == {}
+
+
+def test_training_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    plan = Plan(
+        network=Blueprint(variant=Variant.LB, hidden=[64, 64]),
+        ppo=Settings(num_envs=50, rollout=100, steps=5000, learning_rate=1e-6),
+        start=str(SHIPPED / "lb-small.pt"),
+    )
+    assert train(tmp_path / "network.pt", plan)["return"] > -20  # about -400 from scratch
+
+
+def test_a_checkpoint_of_another_form_is_refused(tmp_path: Path) -> None:
+    plan = Plan(network=Blueprint(hidden=[8]), start=str(SHIPPED / "lb-small.pt"))
+    with pytest.raises(PolicyError, match=r"lb-small\.pt: .*'hidden': \[64, 64\]"):
+        train(tmp_path / "network.pt", plan)
+    assert names(tmp_path) == set()
 
 
 def test_an_unknown_teacher_is_one_line(tmp_path: Path) -> None:
