@@ -10,6 +10,7 @@
     ├── RunError            a training run that cannot begin in the folder that was said
     ├── StudyError          a study that cannot be run, or metrics that cannot be read
     ├── DeviceMissing       torch has no such device here
+    ├── TeacherError        a language model or its file cannot be used
     └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
 
 A message says what is wrong and what to do about it, in one line.
@@ -44,6 +45,10 @@ class StudyError(SluiceError):
 
 class DeviceMissing(SluiceError):
     """Torch does not have the device that was asked for."""
+
+
+class TeacherError(SluiceError):
+    """A language model or its file cannot be used; says why."""
 
 
 class EnvContractError(SluiceError):

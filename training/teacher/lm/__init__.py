@@ -1,0 +1,1 @@
+"""A small language model of our own: tokeniser, decoder, training, and its file for llama.cpp."""
