@@ -166,7 +166,7 @@ def _words(network: _Only[Scenario]) -> _Words:
 
 
 def _host_words(label: str, distance: int, cost: float, decoys: list[str]) -> _HostWords:
-    where = "runs the service" if distance == 0 else f"{distance} hops away"
+    where = "runs the service" if distance == 0 else f"{distance} hop{'s' * (distance > 1)} away"
     return _HostWords(
         fixed={f"{label}.distance": float(distance), f"{label}.cost": cost},
         activity=f"{label}.activity",

@@ -214,7 +214,7 @@ def test_hosts_are_described_nearest_to_the_server_first() -> None:
     assert state.lines[0] == "step 0 of 20; last action: none yet"
     assert [line.split(":")[0] for line in state.lines[1:]] == [
         "host1 (runs the service)",
-        *(f"host{n} (1 hops away)" for n in (2, 3, 4, 5)),
+        *(f"host{n} (1 hop away)" for n in (2, 3, 4, 5)),
         *(f"host{n} (2 hops away)" for n in (6, 7, 8)),
         *(f"host{n} (3 hops away)" for n in (9, 10, 11, 12)),
         "host13 (4 hops away)",
