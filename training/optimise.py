@@ -21,7 +21,7 @@ def remaining(schedule: Schedule, progress: float) -> float:
 
 
 def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """The optimiser of all learners here."""
+    """Adam for policies."""
     return torch.optim.Adam(network.parameters(), learning_rate, eps=1e-5, fused=True)
 
 

@@ -24,6 +24,13 @@ def build(blueprint: Blueprint) -> ActorCritic:
     return FlatActorCritic(memory, blueprint.hidden)
 
 
+def fresh(blueprint: Blueprint, seed: int) -> ActorCritic:
+    """The network, with weights drawn by a seed; torch's global generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(blueprint)
+
+
 def on_scenario(
     network: ActorCritic, blueprint: Blueprint, scenario: str
 ) -> tuple[ActorCritic, Blueprint]:

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.cage2.base import MIXTURE
-from training.cage2.checkpoint import build, read, save
+from training.cage2.checkpoint import fresh, read, save
 from training.cage2.codes import Red
 from training.cage2.env import Cage2
 from training.cage2.scenario import load
@@ -71,10 +71,7 @@ def distill(
         ScenarioError: no such scenario.
     """
     place = pick(device)
-    # The weights' chance is torch's global generator, as everywhere in torch; ours is left alone.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(course.distilling.seed)
-        student = build(course.network).to(place)
+    student = fresh(course.network, course.distilling.seed).to(place)
     scenario, generator = load(course.network.scenario), torch.Generator(place)
     pairs, origins = [], []
     for tutor in course.teachers:

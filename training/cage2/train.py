@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from training.cage2.checkpoint import build, inherit, save
+from training.cage2.checkpoint import fresh, inherit, save
 from training.cage2.env import Cage2
 from training.cage2.scenario import load
 from training.cage2.settings import Plan
@@ -46,10 +46,7 @@ def train(
         ScenarioError: no such scenario or red agent.
     """
     place = pick(device)
-    # The weights' chance is torch's global generator, as everywhere in torch; ours is left alone.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.ppo.seed)
-        network = build(plan.network).to(place)
+    network = fresh(plan.network, plan.ppo.seed).to(place)
     if plan.start is not None:
         inherit(network, Path(plan.start))
     env = Cage2(
