@@ -40,6 +40,17 @@ class Policy(Protocol):
         """Actions ``(batch,)`` for observations ``(batch, F)``."""
 
 
+def check_observations(obs: NDArray[np.float32], episodes: int, num_features: int) -> None:
+    """For policies: that there is an observation for each episode begun.
+
+    Raises:
+        ValueError: they are not ``num_features`` wide, or not one for each episode, or none.
+    """
+    wanted = (episodes, num_features)
+    if obs.shape != wanted or not len(obs):
+        raise ValueError(f"observations of shape {obs.shape}, not {wanted}")
+
+
 @dataclass(frozen=True, slots=True)
 class Arena:
     """Where a policy is evaluated."""

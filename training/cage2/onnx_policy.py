@@ -11,6 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from agent.session import session_options
+from training.cage2.evaluate import check_observations
 from training.errors import PolicyError
 
 
@@ -56,9 +57,7 @@ class OnnxPolicy:
             ValueError: the observations are not ``F`` wide, or not one for each episode begun.
             PolicyError: the network cannot be run, or gives what it did not declare, or a NaN.
         """
-        wanted = (len(self._state), self.num_features)
-        if obs.shape != wanted or not len(obs):
-            raise ValueError(f"observations of shape {obs.shape}, not {wanted}")
+        check_observations(obs, len(self._state), self.num_features)
         obs = np.ascontiguousarray(obs, dtype=np.float32)
         size = 1 if self._row_by_row else len(obs)
         parts = [

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.cage2.describe import describe, host_views
+from training.cage2.evaluate import check_observations
 from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Scenario, Variant
 from training.cage2.tables import compile_tables
@@ -56,9 +57,7 @@ class TeacherPolicy:
         Raises:
             ValueError: the observations are not ``F`` wide, or not one for each episode begun.
         """
-        wanted = (len(self._state), self.scenario.num_features)
-        if obs.shape != wanted or not len(obs):
-            raise ValueError(f"observations of shape {obs.shape}, not {wanted}")
+        check_observations(obs, len(self._state), self.scenario.num_features)
         seen = torch.from_numpy(np.ascontiguousarray(obs, dtype=np.float32))
         self._last = self.teacher.distribution(self._texts(seen)).argmax(1)
         self._state = self._memory.remember(seen, self._state, self._last)

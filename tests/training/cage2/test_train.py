@@ -31,6 +31,7 @@ SHIPPED = ROOT / "training" / "cage2" / "checkpoints"
 COMMAND = (sys.executable, "-m", "training.cli", "cage2")
 SMALL = ("--num-envs", "16", "--rollout", "50", "--horizon", "25", "--hidden", "16", "--json")
 SHORT = ("--steps", "6400", "--seed", "7", *SMALL)
+ENDED = {"settings.json", "metrics.csv", "curve.svg", "result.json", "network.pt"}
 LONG = ("--steps", "16000", *SMALL)
 
 
@@ -84,13 +85,7 @@ def test_a_run_prints_and_leaves_its_result(twins: list[tuple[Path, dict[str, ob
     assert json.loads((folder / "result.json").read_text()) == result
     assert [row["steps"] for row in rows(folder)] == [800.0 * i for i in range(1, 9)]
     assert result["return"] == pytest.approx(sum(row["return"] for row in rows(folder)) / 8)
-    assert names(folder) == {
-        "settings.json",
-        "metrics.csv",
-        "curve.svg",
-        "result.json",
-        "network.pt",
-    }
+    assert names(folder) == ENDED
 
 
 def test_a_run_notes_what_was_asked(twins: list[tuple[Path, dict[str, object]]]) -> None:
@@ -177,13 +172,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert json.loads(stdout)["steps"] == 16000
     assert rows(folder)[: len(early)] == early
     assert len(rows(folder)) > len(early)
-    assert names(folder) == {
-        "settings.json",
-        "metrics.csv",
-        "curve.svg",
-        "result.json",
-        "network.pt",
-    }
+    assert names(folder) == ENDED
 
 
 def test_a_teacher_guides_a_run(tmp_path: Path) -> None:
