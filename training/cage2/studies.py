@@ -134,16 +134,18 @@ def _imitation() -> Study:
 
 def _sensitivity() -> Study:
     rate = BASE.ppo.learning_rate
+    changes: dict[str, dict[str, Any]] = {
+        "as everywhere": {},
+        "learning rate ÷ 3": {"ppo": {"learning_rate": rate / 3}},
+        "learning rate × 3": {"ppo": {"learning_rate": rate * 3}},
+        "32 environments": {"ppo": {"num_envs": 32}},
+        "hidden 256, 256": {"network": {"hidden": [256, 256]}},
+        "hidden 32": {"network": {"hidden": [32]}},
+    }
     return _both_ways(
         "sensitivity",
         "Do other settings of PPO change what guidance is good for?",
-        {
-            "learning rate ÷ 3": plan(_B_LINE, ppo={"learning_rate": rate / 3}),
-            "learning rate × 3": plan(_B_LINE, ppo={"learning_rate": rate * 3}),
-            "32 environments": plan(_B_LINE, ppo={"num_envs": 32}),
-            "hidden 256, 256": plan(_B_LINE, network={"hidden": [256, 256]}),
-            "hidden 32": plan(_B_LINE, network={"hidden": [32]}),
-        },
+        {name: plan(_B_LINE, episodes=_SHORTER, **change) for name, change in changes.items()},
     )
 
 
