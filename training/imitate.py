@@ -25,7 +25,7 @@ from agent.engine import Engine
 from agent.errors import NotACapture
 from agent.observation import FEATURES, NAMES, raw_values
 from agent.replay import steps
-from training.teacher.playbook import advise, rule_weights
+from training.gateway.playbook import advise, rule_weights
 
 FloatArray = NDArray[np.float32]
 

@@ -36,7 +36,7 @@ What it can see is what the playbook describes: scans, sweeps, floods, brute for
 and slow uploads, hosts that nobody answers. A single malicious request looks like any other to it.
 Telemetry on a clock looks like a beacon; its advice there is a throttle, not a block.
 
-Make it again with `sluice-train playbook`; change it by editing `training/teacher/playbook.py`.
+Make it again with `sluice-train playbook`; change it by editing `training/gateway/playbook.py`.
 """
 
 

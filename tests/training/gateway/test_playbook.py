@@ -13,10 +13,10 @@ from agent.bundle import Bundle
 from agent.decision import VERDICTS, Verdict
 from agent.observation import FEATURES, NAMES
 from agent.policy import Policy
+from training.gateway.playbook import PLAYBOOK, PlaybookTeacher, advise, ramp
 from training.gateway.state import state_of
 from training.imitate import advice_on, imitate, observe, score
 from training.playbook_bundle import find_captures
-from training.teacher.playbook import PLAYBOOK, PlaybookTeacher, advise, ramp
 
 
 def facts(**values: float) -> dict[str, np.ndarray[Any, Any]]:
