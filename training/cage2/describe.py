@@ -1,7 +1,18 @@
 """What a defender knows of one network, in words and without names.
 
 Hosts are called host1, host2, … by their distance to the operational server, nearest first, so that
-nothing can be concluded from what somebody called a machine.
+nothing can be concluded from what somebody called a machine. A host's line is its label and what is
+said of it, a word each, in the language of the written playbook (`training.teacher.playbook`):
+
+- what it is worth: ``core`` (it runs the service), ``vital`` (it must not be lost for a single
+  step), ``cheap``, or ``spare`` (it costs nothing); ``outer`` besides, if no vital host is farther
+  from the server: attackers come there first;
+- what was seen there in the last step: ``scanned``, ``exploited``; nothing if it was quiet;
+- what is believed of it: ``doubtful``, ``accessed`` (with a user's rights), ``alarmed`` (likewise,
+  but a decoy was placed there by the last action, and who touches one that is starting is reported
+  as if the attack had worked), ``controlled``; nothing if it is believed clean;
+- ``costly``, if it is cheap and an attacker in control would still cost several restores;
+- its decoys: ``bare`` (none runs, and one could), ``open`` (another one could).
 """
 
 from __future__ import annotations
@@ -21,9 +32,13 @@ from training.teacher.teacher import StateText
 
 T = TypeVar("T")
 
-_ACTIVITY: Final = ("quiet", "scanned", "exploited")
+_ACTIVITY: Final = ("", " scanned", " exploited")
 # By the observation's two bits, first bit lowest: No, Unknown, User, Privileged.
-_VERDICT: Final = ("clean", "unknown", "user access", "full control")
+_VERDICT: Final = ("", " doubtful", " accessed", " controlled")
+_ACCESSED: Final = 2
+_CONTROLLED: Final = 3
+_VITAL: Final = 0.4  # cost of a step from which a host is vital
+_COSTLY: Final = 3.5  # cost until the end from which a restore, which costs 1, is sure to pay
 _NETWORKS: Final = 64  # whose words are kept
 
 
@@ -59,6 +74,8 @@ class _HostWords:
     verdict: str
     decoys: dict[str, str]  # by the decoy's name
     begin: str  # of its line
+    cost: float  # of a step, if it is cheap
+    placing: frozenset[int]  # actions that place a decoy there
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,6 @@ class _Words:
     actions: tuple[str, ...]
     hosts: tuple[_HostWords, ...]
     order: tuple[int, ...]  # of the hosts, nearest to the server first
-    decoys: dict[str, str]  # what lines call them
 
 
 def host_views(
@@ -119,8 +135,7 @@ def describe(
         "horizon": float(horizon),
         "last_action": -1.0 if last_action is None else float(last_action),
     }
-    did = "none yet" if last_action is None else words.actions[last_action]
-    lines = [f"step {step} of {horizon}; last action: {did}"]
+    lines = []
     for i in words.order:
         view, name = hosts[i], words.hosts[i]
         facts.update(name.fixed)
@@ -129,9 +144,16 @@ def describe(
             facts[name.decoys[decoy]] = 0.0
         for decoy in view.decoys:  # last: one that runs and fits again does run
             facts[name.decoys[decoy]] = 1.0
-        decoys = ", ".join(words.decoys[decoy] for decoy in view.decoys) or "none"
-        verdict, activity = _VERDICT[view.verdict], _ACTIVITY[view.activity]
-        lines.append(f"{name.begin}{activity}; believed {verdict}; decoys: {decoys}")
+        alarmed = view.verdict == _ACCESSED and view.activity == 2 and last_action in name.placing
+        costly = view.verdict == _CONTROLLED and name.cost * (horizon - step) >= _COSTLY
+        parts = (
+            name.begin,
+            _ACTIVITY[view.activity],
+            " alarmed" if alarmed else _VERDICT[view.verdict],
+            " costly" * costly,
+            (" open" if view.decoys else " bare") * bool(view.free),
+        )
+        lines.append("".join(parts))
     return StateText(facts, tuple(lines), words.actions)
 
 
@@ -152,28 +174,39 @@ def _words(network: _Only[Scenario]) -> _Words:
     order = sorted(range(len(distances)), key=lambda i: (distances[i], i))
     labels = tuple(f"host{order.index(i) + 1}" for i in range(len(distances)))
     verbs = [_verb(kind) for kind in scenario.actions]
-    decoys = {decoy.name: _verb(decoy.name) for decoy in scenario.catalogue.decoys}
+    actions = ("sleep", "monitor", *(f"{verb} {label}" for verb in verbs for label in labels))
+    outermost = max(
+        away for away, host in zip(distances, scenario.hosts, strict=True) if host.weight >= _VITAL
+    )
     return _Words(
         labels=labels,
-        actions=("sleep", "monitor", *(f"{verb} {label}" for verb in verbs for label in labels)),
+        actions=actions,
         hosts=tuple(
-            _host_words(label, distance, host.weight, list(decoys))
+            _HostWords(
+                fixed={f"{label}.distance": float(distance), f"{label}.cost": host.weight},
+                activity=f"{label}.activity",
+                verdict=f"{label}.verdict",
+                decoys={decoy.name: f"{label}.{decoy.name}" for decoy in scenario.catalogue.decoys},
+                begin=f"{label} {_worth(distance, host.weight, outermost)}",
+                cost=host.weight if 0 < host.weight < _VITAL else 0.0,
+                placing=frozenset(
+                    number
+                    for number, action in enumerate(actions)
+                    if action.startswith("decoy ") and action.endswith(f" {label}")
+                ),
+            )
             for label, distance, host in zip(labels, distances, scenario.hosts, strict=True)
         ),
         order=tuple(order),
-        decoys={name: verb.removeprefix("decoy ") for name, verb in decoys.items()},
     )
 
 
-def _host_words(label: str, distance: int, cost: float, decoys: list[str]) -> _HostWords:
-    where = "runs the service" if distance == 0 else f"{distance} hop{'s' * (distance > 1)} away"
-    return _HostWords(
-        fixed={f"{label}.distance": float(distance), f"{label}.cost": cost},
-        activity=f"{label}.activity",
-        verdict=f"{label}.verdict",
-        decoys={decoy: f"{label}.{decoy}" for decoy in decoys},
-        begin=f"{label} ({where}): ",
-    )
+def _worth(distance: int, cost: float, outermost: int) -> str:
+    if distance == 0:
+        return "core vital"
+    if cost >= _VITAL:
+        return "outer vital" if distance == outermost else "vital"
+    return "cheap" if cost else "spare"
 
 
 def _verb(kind: str) -> str:

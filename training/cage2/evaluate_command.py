@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from training.cage2.evaluate import Arena, Evaluation, Policy
 
 _OFFICIAL: Final = "official"
-_PLAYBOOK: Final = "playbook"
+_TEACHERS: Final = ("playbook", "passages")
 _WIDEST: Final = 110  # columns, where standard output is no terminal
 
 Player = Annotated[
-    str, typer.Argument(metavar="POLICY", help=f"an ONNX file, or `{_PLAYBOOK}`: the written rules")
+    str,
+    typer.Argument(metavar="POLICY", help=f"an ONNX file, or a teacher: {' or '.join(_TEACHERS)}"),
 ]
 Checkout = Annotated[
     Path | None, typer.Option(help="play in the official environment: a CybORG 2.1 checkout")
@@ -51,7 +52,7 @@ def evaluate_command(
     from training.cage2.evaluate import evaluate, total_steps
 
     arena = _arena(cyborg, variant, scenario, disarms=not mend_impact)
-    player = _player(policy, arena)
+    player = _player(policy, arena, scenario)
     stderr = Console(stderr=True)
     with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
         task = bar.add_task("playing", total=total_steps(episodes))
@@ -83,14 +84,14 @@ def _arena(cyborg: Path | None, variant: Variant, scenario: str, *, disarms: boo
     return official(cyborg)
 
 
-def _player(name: str, arena: Arena) -> Policy:
+def _player(name: str, arena: Arena, scenario: str) -> Policy:
     from training.cage2.onnx_policy import OnnxPolicy
-    from training.cage2.playbook import PlaybookTeacher
     from training.cage2.teacher_policy import TeacherPolicy
+    from training.cage2.teachers import make_teacher
 
-    if name == _PLAYBOOK:
+    if name in _TEACHERS:
         rules = arena.variant or Variant.HEAD
-        return TeacherPolicy(PlaybookTeacher(), arena.scenario, rules)
+        return TeacherPolicy(make_teacher(name, scenario), arena.scenario, rules)
     return OnnxPolicy(Path(name), arena.scenario.num_features, arena.scenario.num_actions)
 
 

@@ -7,6 +7,7 @@ policy needs no recurrent training, and an exported one carries its memory in ``
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -26,7 +27,8 @@ _FAINTEST: Final = torch.finfo(torch.float32).tiny
 # ever restored. Then one flag for each decoy that runs.
 _SIGNS: Final = 6
 RECALLED: Final = "recalled"  # the fact that says that a text holds what is remembered
-_SINCE: Final = {"scanned_ago": "scanned", "exploited_ago": "exploited", "acted_ago": "acted on"}
+_SINCE: Final = ("scanned_ago", "exploited_ago", "acted_ago")  # of the first three signs
+_DOUBTFUL: Final = 1  # number of the verdict that a removal leaves
 _FACTS: Final = 4  # that hold for a host all the time
 
 
@@ -136,24 +138,31 @@ class Cage2Memory(HostMemory):
         and ``.restored`` (1 if ever). Exact up to 391 steps; what is older counts as 392 steps
         old, for there a float32 that fades leaves its normal range.
 
+        Words of a host's line: ``unchecked``, if something happened there and nobody has looked or
+        acted since, or has removed what he found and not looked; ``restored``, if it ever was.
+
         Args:
             text: what the playground says of one environment now.
             state: ``(S,)`` what is remembered there.
         """
         facts, lines = {**text.facts, RECALLED: 1.0}, list(text.lines)
+        last = int(facts["last_action"])
+        done = text.actions[last] if last >= 0 else ""
         signs = self._per_host(state[None])[0, :, :_SIGNS].tolist()
         for label, row in zip(host_labels(self.scenario), signs, strict=True):
-            words = []
-            for (name, word), lately in zip(_SINCE.items(), row, strict=False):
-                if lately > 0:
-                    ago = _steps_since(lately)
-                    facts[f"{label}.{name}"] = float(ago)
-                    words.append(f"{word} {ago} step{'s' * (ago > 1)} ago")
+            ago = {
+                name: float(_steps_since(lately))
+                for name, lately in zip(_SINCE, row, strict=False)
+                if lately > 0
+            }
+            facts.update({f"{label}.{name}": steps for name, steps in ago.items()})
+            line = int(label.removeprefix("host")) - 1
+            seen, believed = facts[f"{label}.activity"], facts[f"{label}.verdict"]
+            if _unchecked(seen > 0, int(believed), ago, done.removesuffix(f" {label}")):
+                lines[line] += " unchecked"
             if row[-1]:
                 facts[f"{label}.restored"] = 1.0
-                words.append("restored before")
-            if words:
-                lines[int(label.removeprefix("host"))] += "; " + ", ".join(words)
+                lines[line] += " restored"
         return StateText(facts, tuple(lines), text.actions)
 
     def _per_host(self, state: torch.Tensor) -> torch.Tensor:
@@ -181,3 +190,18 @@ def _relations(scenario: Scenario) -> torch.Tensor:
 def _steps_since(lately: float) -> int:
     """Steps since a sign was 1; the logarithm undoes the fading to far less than a step."""
     return 1 + round(math.log(max(lately, _FAINTEST)) / math.log(FADE))
+
+
+def _unchecked(seen: bool, believed: int, ago: Mapping[str, float], done: str) -> bool:
+    """Whether a host's line says so.
+
+    Args:
+        seen: whether anything happened there in the last step.
+        believed: the verdict's number.
+        ago: steps since things happened there.
+        done: the last action, without its host if this is the one.
+    """
+    scanned, exploited, acted = (ago.get(name, math.inf) for name in _SINCE)
+    if believed == _DOUBTFUL and done != "analyse" and (done == "remove" or acted >= exploited):
+        return True
+    return believed <= _DOUBTFUL and (seen or acted > min(scanned, exploited) < math.inf)

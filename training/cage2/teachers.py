@@ -8,8 +8,11 @@ from training.cage2.checkpoint import on_scenario, read
 from training.cage2.playbook import PlaybookTeacher
 from training.cage2.policy_teacher import PolicyTeacher
 from training.cage2.scenario import load
+from training.cage2.short_actions import ShortActionsTeacher
 from training.errors import PolicyError
 from training.teacher.flawed import RandomTeacher, WrongTeacher
+from training.teacher.playbook.passages import FOLDER, read_all
+from training.teacher.playbook.reader import PassageTeacher
 from training.teacher.teacher import Teacher
 
 
@@ -17,7 +20,8 @@ def make_teacher(name: str, scenario: str, *, wrong: float = 0.0, seed: int = 0)
     """A teacher for one scenario.
 
     Args:
-        name: ``playbook``, ``random``, or a checkpoint's file.
+        name: ``playbook``, ``passages`` (of the written playbook, followed to the letter),
+            ``random``, or a checkpoint's file.
         scenario: the network to defend: its name or file.
         wrong: share of the states in which it errs on purpose, 0 to 1.
         seed: of its chance.
@@ -34,10 +38,15 @@ def make_teacher(name: str, scenario: str, *, wrong: float = 0.0, seed: int = 0)
 def _sound(name: str, scenario: str, seed: int) -> Teacher:
     if name == "playbook":
         return PlaybookTeacher()
+    if name == "passages":
+        rules = [rule for passage in read_all(FOLDER / "cage2") for rule in passage.rules]
+        return ShortActionsTeacher(PassageTeacher(rules))
     if name == "random":
         return RandomTeacher(seed)
     if not Path(name).exists():
-        raise PolicyError(f"no teacher {name!r}: say playbook, random, or a checkpoint's file")
+        raise PolicyError(
+            f"no teacher {name!r}: say playbook, passages, random, or a checkpoint's file"
+        )
     network, blueprint, _ = read(Path(name))
     there = load(scenario)
     if load(blueprint.scenario) != there:

@@ -1,0 +1,69 @@
+"""Which passages concern a state: full-text search by BM25 in SQLite's FTS5.
+
+A passage is worth as much as for the line that it suits best, so that two words of one host count
+for more than the same two of different hosts.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from training.errors import TeacherError
+from training.teacher.playbook.passages import Passage
+
+_TABLE: Final = "CREATE VIRTUAL TABLE passage USING fts5(rules, title, reason)"
+# A word in what a passage says counts ten times as much as one in the explanation.
+_FIND: Final = "SELECT rowid, bm25(passage, 10, 1, 1) FROM passage WHERE passage MATCH ?"
+_LINES: Final = 4096  # lines whose answers are kept
+_WORD: Final = re.compile(r"[a-z]+")
+
+
+class Shelf:
+    """Passages that can be searched.
+
+    Args:
+        passages: at least one.
+
+    Raises:
+        TeacherError: there are none, or this Python's SQLite cannot search text.
+    """
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        if not passages:
+            raise TeacherError("a shelf without passages: write one")
+        self.passages = tuple(passages)
+        self._index = sqlite3.connect(":memory:")
+        try:
+            self._index.execute(_TABLE)
+        except sqlite3.OperationalError as error:
+            raise TeacherError(
+                f"this Python's SQLite cannot search text ({error}); take one with FTS5"
+            ) from error
+        rows = [(str(passage), passage.title, passage.reason) for passage in self.passages]
+        self._index.executemany("INSERT INTO passage VALUES (?, ?, ?)", rows)
+        self._scores = lru_cache(_LINES)(self._search)
+
+    def find(self, lines: Sequence[str], count: int) -> list[Passage]:
+        """The passages that suit a state best, in the shelf's order, so that prompts begin alike.
+
+        Args:
+            lines: of the state: a label, and the words of which passages speak.
+            count: how many at most; those without a word in common with any line are left out.
+        """
+        best: dict[int, float] = {}
+        for said in {line.partition(" ")[2] for line in lines}:
+            for row, score in self._scores(said):
+                best[row] = min(score, best.get(row, 0.0))
+        found = sorted(best, key=lambda row: (best[row], row))[:count]
+        return [self.passages[row - 1] for row in sorted(found)]
+
+    def _search(self, said: str) -> list[tuple[int, float]]:
+        """Rows with one of the words, and their scores: the more negative, the better."""
+        words = _WORD.findall(said)
+        if not words:
+            return []
+        return self._index.execute(_FIND, (" OR ".join(words),)).fetchall()
