@@ -39,6 +39,16 @@ _ACCESSED: Final = 2
 _CONTROLLED: Final = 3
 _VITAL: Final = 0.4  # cost of a step from which a host is vital
 _COSTLY: Final = 3.5  # cost until the end from which a restore, which costs 1, is sure to pay
+WORDS: Final = frozenset(
+    {
+        *("core", "vital", "outer", "cheap", "spare"),
+        *("scanned", "exploited"),
+        *("doubtful", "accessed", "alarmed", "controlled", "costly"),
+        *("bare", "open"),
+        *("unchecked", "restored"),
+    }
+)
+"""All that is ever said of hosts; the last two words are a memory's (`training.cage2.memory`)."""
 _NETWORKS: Final = 64  # whose words are kept
 
 

@@ -1,7 +1,7 @@
 """Which passages concern a state: full-text search by BM25 in SQLite's FTS5.
 
-A passage is worth as much as for the line that it suits best, so that two words of one host count
-for more than the same two of different hosts.
+A passage is worth as much as for the line that it suits best: first by how much of the condition of
+one of its rules is said there, for passages only apply where all of it is, then by BM25.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ _TABLE: Final = "CREATE VIRTUAL TABLE passage USING fts5(rules, title, reason)"
 _FIND: Final = "SELECT rowid, bm25(passage, 10, 1, 1) FROM passage WHERE passage MATCH ?"
 _LINES: Final = 4096  # lines whose answers are kept
 _WORD: Final = re.compile(r"[a-z]+")
+
+Score = tuple[float, float]
+"""How well a passage suits a line, smaller is better: minus the share of a condition, and BM25."""
 
 
 class Shelf:
@@ -54,16 +57,23 @@ class Shelf:
             lines: of the state: a label, and the words of which passages speak.
             count: how many at most; those without a word in common with any line are left out.
         """
-        best: dict[int, float] = {}
+        best: dict[int, Score] = {}
         for said in {line.partition(" ")[2] for line in lines}:
-            for row, score in self._scores(said):
-                best[row] = min(score, best.get(row, 0.0))
-        found = sorted(best, key=lambda row: (best[row], row))[:count]
-        return [self.passages[row - 1] for row in sorted(found)]
+            for number, score in self._scores(said).items():
+                best[number] = min(score, best.get(number, score))
+        found = sorted(best, key=lambda number: (best[number], number))[:count]
+        return [self.passages[number] for number in sorted(found)]
 
-    def _search(self, said: str) -> list[tuple[int, float]]:
-        """Rows with one of the words, and their scores: the more negative, the better."""
+    def _search(self, said: str) -> dict[int, Score]:
+        """The scores of the passages that have one of the words."""
         words = _WORD.findall(said)
-        if not words:
-            return []
-        return self._index.execute(_FIND, (" OR ".join(words),)).fetchall()
+        rows = self._index.execute(_FIND, (" OR ".join(words),)).fetchall() if words else []
+        return {
+            number - 1: (-_said_of(self.passages[number - 1], frozenset(words)), score)
+            for number, score in rows
+        }
+
+
+def _said_of(passage: Passage, words: frozenset[str]) -> float:
+    """How much of the condition of the rule that suits best is among the words, 0 to 1."""
+    return max(len(words.intersection(rule.words)) / len(rule.words) for rule in passage.rules)
