@@ -19,14 +19,15 @@ from typing import Final
 
 from training.errors import TeacherError
 from training.teacher.playbook.retrieval import Shelf
-from training.teacher.question import Question, choices
+from training.teacher.playbook.rule import Rule
+from training.teacher.question import Choices, Question, choices
 from training.teacher.teacher import StateText
 
-PASSAGES: Final = 6  # in a prompt, at most
+PASSAGES: Final = 4  # in a prompt, at most
 REPLY: Final = "Action: "
 _SYSTEM: Final = """\
-{role} {objective} Passages say what may, should, must, urgently or immediately be done where all \
-their words are said. Actions: {actions}. Answer with one action{host}."""
+{role} {objective} Passages say what may, should, must, urgently or immediately be done to those \
+they describe. Actions: {actions}. Answer: action{host}."""
 _LINE: Final = re.compile(r"(host\d{1,3}|flow)( [a-z]+)*")
 
 
@@ -74,18 +75,10 @@ class Prompt:
         """
         for line in state.lines:
             self._check(line)
-        asked = choices(state.actions)
-        with_host = any(asked.hosts)
-        system = _SYSTEM.format(
-            role=self.brief.role,
-            objective=self.brief.objective,
-            actions=", ".join(asked.kinds),
-            host=" and, if it concerns one, its host" * with_host,
-        )
         found = self.shelf.find(state.lines, self.passages) if self.shelf else []
-        parts = [f"Passages:\n{chr(10).join(map(str, found))}\n"] if found else []
-        lines = "\n".join(shorten(state.lines, shortened))
-        return Question(system, f"{''.join(parts)}{self.brief.subjects}:\n{lines}", REPLY, asked)
+        rules = [rule for passage in found for rule in passage.rules]
+        lines = shorten(state.lines, shortened)
+        return compose(self.brief, rules, lines, choices(state.actions))
 
     def _check(self, line: str) -> None:
         if not _LINE.fullmatch(line) or not self.brief.words.issuperset(line.split()[1:]):
@@ -93,6 +86,19 @@ class Prompt:
                 f"a line of a state is not in the vocabulary of {self.brief.name}: {line!r}; only"
                 " words of that may reach a model"
             )
+
+
+def compose(brief: Brief, rules: Sequence[Rule], lines: Sequence[str], asked: Choices) -> Question:
+    """The question about a state to which these rules may apply."""
+    system = _SYSTEM.format(
+        role=brief.role,
+        objective=brief.objective,
+        actions=", ".join(asked.kinds),
+        host=" and host" * any(asked.hosts),
+    )
+    # A rule is indented so that its first word is spelled as it is in the middle of a line.
+    said = ["Passages:", *(f" {rule}" for rule in rules)] if rules else []
+    return Question(system, "\n".join([*said, f"{brief.subjects}:", *lines]), REPLY, asked)
 
 
 def shorten(lines: Sequence[str], count: int) -> list[str]:
