@@ -30,7 +30,7 @@ def state(step: int, actions: tuple[str, ...] = ACTIONS) -> StateText:
     return StateText({"step": float(step)}, lines, actions)
 
 
-def ask(it: StateText) -> Question:
+def ask(it: StateText, shortened: int = 0) -> Question:
     system = "You defend a network. Answer with one action."
     return Question(system, "\n".join(it.lines), "Best action: ", choices(it.actions))
 

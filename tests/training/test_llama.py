@@ -59,7 +59,7 @@ def test_a_reply_that_grows_together_with_the_state_is_cut_as_one_text(tmp_path:
     path = tiny_gguf.write(tmp_path / "m.gguf", tiny_gguf.byte_level(3000), template=template)
     actions = ("rn one", "rn two", "port")
 
-    def question(it: StateText) -> Question:
+    def question(it: StateText, shortened: int) -> Question:
         return Question("", "def retu", "", choices(it.actions))
 
     slow = Exhaustive(path, None)
@@ -117,7 +117,7 @@ FOLLOWS = {
 def controlled(path: Path, actions: str, follows: dict[str, dict[str, float]]) -> list[float]:
     tiny_gguf.known(path, tiny_gguf.byte_level(262), follows)
 
-    def question(it: StateText) -> Question:
+    def question(it: StateText, shortened: int) -> Question:
         return Question("s", "u", "A:", choices(it.actions))
 
     with LlamaTeacher(path, question) as teacher:
@@ -187,3 +187,22 @@ def test_the_least_recently_used_is_forgotten() -> None:
     assert latest.get(1) == "one"
     latest.put(3, "three")
     assert [latest.get(key) for key in (1, 2, 3)] == ["one", None, "three"]
+
+
+def test_as_few_lines_are_shortened_as_it_takes_to_fit(gguf_file: Path) -> None:
+    lines = tuple(f"host{n} {'scanned ' * n}" for n in range(1, 30))
+    asked: list[int] = []
+
+    def ask_shorter(it: StateText, shortened: int) -> Question:
+        asked.append(shortened)
+        cut = [line[:6] if n < shortened else line for n, line in enumerate(it.lines)]
+        return Question("s", "\n".join(cut), "Best action: ", choices(it.actions))
+
+    with LlamaTeacher(gguf_file, ask_shorter, context=256) as teacher:
+        teacher.distribution([StateText({}, lines, ("idle", "act"))])
+        taken = asked[-1]
+        lengths = [
+            teacher._prompt(ask_shorter(StateText({}, lines, ("idle", "act")), cut)).length
+            for cut in (taken - 1, taken)
+        ]
+    assert lengths[1] <= 256 < lengths[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from training.cage2.describe import WORDS
+from training.cage2.short_actions import KINDS
 from training.teacher.prompt import Brief
 
 BRIEF: Final = Brief(
@@ -13,4 +14,6 @@ BRIEF: Final = Brief(
     objective="Keep intruders from its core at little cost.",
     subjects="Hosts",
     words=WORDS,
+    kinds=KINDS,
+    on_hosts=True,
 )

@@ -161,7 +161,7 @@ def describe(
             _ACTIVITY[view.activity],
             " alarmed" if alarmed else _VERDICT[view.verdict],
             " costly" * costly,
-            (" open" if view.decoys else " bare") * bool(view.free),
+            (" open" if view.decoys else " bare") * bool({*view.free} - {*view.decoys}),
         )
         lines.append("".join(parts))
     return StateText(facts, tuple(lines), words.actions)
@@ -185,9 +185,10 @@ def _words(network: _Only[Scenario]) -> _Words:
     labels = tuple(f"host{order.index(i) + 1}" for i in range(len(distances)))
     verbs = [_verb(kind) for kind in scenario.actions]
     actions = ("sleep", "monitor", *(f"{verb} {label}" for verb in verbs for label in labels))
-    outermost = max(
+    vital = [
         away for away, host in zip(distances, scenario.hosts, strict=True) if host.weight >= _VITAL
-    )
+    ]
+    outermost = max(vital, default=0)
     return _Words(
         labels=labels,
         actions=actions,
@@ -198,7 +199,7 @@ def _words(network: _Only[Scenario]) -> _Words:
                 verdict=f"{label}.verdict",
                 decoys={decoy.name: f"{label}.{decoy.name}" for decoy in scenario.catalogue.decoys},
                 begin=f"{label} {_worth(distance, host.weight, outermost)}",
-                cost=host.weight if 0 < host.weight < _VITAL else 0.0,
+                cost=host.weight if distance and host.weight < _VITAL else 0.0,
                 placing=frozenset(
                     number
                     for number, action in enumerate(actions)

@@ -138,8 +138,9 @@ class Cage2Memory(HostMemory):
         and ``.restored`` (1 if ever). Exact up to 391 steps; what is older counts as 392 steps
         old, for there a float32 that fades leaves its normal range.
 
-        Words of a host's line: ``unchecked``, if something happened there and nobody has looked or
-        acted since, or has removed what he found and not looked; ``restored``, if it ever was.
+        Words of a host's line: ``unchecked``, if something happened there and nothing was done
+        there since, and of a host in doubt also if nothing was done after the step of the exploit,
+        or only a removal just now; ``restored``, if it ever was.
 
         Args:
             text: what the playground says of one environment now.

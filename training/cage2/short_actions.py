@@ -16,10 +16,14 @@ from typing import Final
 import torch
 
 from training.cage2.situation import ATTRACTION, layout_of
+from training.teacher.question import labels
 from training.teacher.teacher import StateText, Teacher
 
 KINDS: Final = ("sleep", "analyse", "remove", "restore", "decoy")
 """Kinds of actions; all but the first are done to a host."""
+
+
+_NOTHING: Final = 1e-6  # probability of all that can be done, from which on there is something
 
 
 @dataclass(frozen=True)
@@ -38,20 +42,21 @@ class _Meaning:
 def _meaning(actions: tuple[str, ...]) -> _Meaning:
     number = {action: index for index, action in enumerate(actions)}
     hosts = sorted(layout_of(actions).labels, key=lambda label: int(label.removeprefix("host")))
-    plain = (KINDS[0], *(f"{kind} {host}" for kind in KINDS[1:-1] for host in hosts))
+    short = labels(KINDS, hosts)
+    plain = short[: -len(hosts)]
     decoys = [
         (f"{host}.{decoy}", number[action], len(plain) + i, pull**2)
         for i, host in enumerate(hosts)
         for decoy, pull in ATTRACTION.items()
         if (action := f"decoy {decoy.removeprefix('Decoy').lower()} {host}") in number
     ]
-    facts, places, labels, wanted = zip(*decoys, strict=True)
+    facts, places, shorts, wanted = zip(*decoys, strict=True) if decoys else ((), (), (), ())
     return _Meaning(
-        labels=(*plain, *(f"{KINDS[-1]} {host}" for host in hosts)),
+        labels=short,
         plain=torch.tensor([number[label] for label in plain]),
         facts=facts,
-        action=torch.tensor(places),
-        label=torch.tensor(labels),
+        action=torch.tensor(places, dtype=torch.int64),
+        label=torch.tensor(shorts, dtype=torch.int64),
         wanted=torch.tensor(wanted),
     )
 
@@ -78,7 +83,8 @@ class ShortActionsTeacher:
     def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
         """``(n, A)`` float32, rows sum to 1; all states of one scenario.
 
-        Where no decoy fits, what was advised for one there goes to the other actions.
+        Where no decoy fits, what was advised for one there goes to the other actions, and if there
+        are none, to "sleep".
         """
         short = self.teacher.distribution([shorten(state) for state in states])
         meaning = _meaning(states[0].actions)
@@ -89,4 +95,5 @@ class ShortActionsTeacher:
         row = torch.zeros(len(states), len(states[0].actions))
         row[:, meaning.plain] = short[:, : len(meaning.plain)]
         row[:, meaning.action] = decoys
+        row[row.sum(1) < _NOTHING, meaning.plain[0]] = 1.0
         return row / row.sum(1, keepdim=True)

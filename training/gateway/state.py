@@ -42,6 +42,8 @@ BRIEF: Final = Brief(
     objective="Stop harm and spare honest work.",
     subjects="Flow",
     words=frozenset({"local", "remote", *_SERVICES, *_SIGNS.values()}),
+    kinds=VERDICTS,
+    on_hosts=False,
 )
 
 

@@ -41,6 +41,10 @@ class Latest(Generic[T]):
             self._kept.move_to_end(key)
         return value
 
+    def clear(self) -> None:
+        """Keep nothing; what was counted stays."""
+        self._kept.clear()
+
     def put(self, key: Hashable, value: T) -> None:
         """Keep a value, and forget the one that was not used for longest if there are too many."""
         self._kept[key] = value

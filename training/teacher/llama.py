@@ -15,12 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -40,6 +41,18 @@ _SPELLED: Final = 64  # sets of answers whose tokens are kept
 _log = logging.getLogger(__name__)
 
 
+class Spelled(NamedTuple):
+    """A question as tokens."""
+
+    tokens: Tokens  # up to where answers part
+    answers: Answers
+
+    @property
+    def length(self) -> int:
+        """Tokens that it takes with its longest answer."""
+        return len(self.tokens) + self.answers.longest
+
+
 class LlamaTeacher:
     """A teacher that asks a language model.
 
@@ -48,7 +61,8 @@ class LlamaTeacher:
 
     Args:
         path: of a GGUF file with a tokenizer; its chat template is used if it has one.
-        ask: the question about a state; nothing but the state may change it.
+        ask: the question about a state, with so many of its lines shortened; nothing but the
+            state's lines and actions may change it.
         threads: of llama.cpp; on busy cores, one is fastest.
         context: tokens; if left out, as many as the model was trained for, but at most 4096.
         least: probability of a kind below which its hosts are not asked for, and share it evenly.
@@ -62,7 +76,7 @@ class LlamaTeacher:
     def __init__(
         self,
         path: Path,
-        ask: Callable[[StateText], Question],
+        ask: Callable[[StateText, int], Question],
         *,
         threads: int = 1,
         context: int | None = None,
@@ -102,6 +116,16 @@ class LlamaTeacher:
             )
         return torch.stack(rows)
 
+    @property
+    def parameters(self) -> int:
+        """Weights of the model."""
+        return self._model.parameters
+
+    def forget(self) -> None:
+        """Keep nothing of what was asked and answered, but on disk."""
+        self._latest.clear()
+        self._model.forget()
+
     def close(self) -> None:
         """Free the model; the teacher cannot be asked any more."""
         _log.info(
@@ -121,31 +145,54 @@ class LlamaTeacher:
         self.close()
 
     def _row(self, state: StateText) -> torch.Tensor:
-        key = _key(state)
+        key = state.lines, state.actions
         row = self._latest.get(key)
         if row is None:
-            row = torch.from_numpy(self._kept(self._ask(state)))
+            if self._model.closed:
+                raise TeacherError(f"{self._path}: was closed; open it again")
+            row = torch.from_numpy(self._kept(*self._fitting(state)))
             self._latest.put(key, row)
         return row
 
-    def _kept(self, question: Question) -> NDArray[np.float32]:
+    def _fitting(self, state: StateText) -> tuple[Question, Spelled]:
+        """The question with as few lines shortened as it takes to fit the context.
+
+        Raises:
+            TeacherError: it does not fit even with all of them shortened.
+        """
+
+        def asked(shortened: int) -> tuple[Question, Spelled]:
+            question = self._ask(state, shortened)
+            return question, self._prompt(question)
+
+        whole = asked(0)
+        if whole[1].length <= self._model.context:
+            return whole
+        cuts = range(1, len(state.lines) + 1)
+        fits = bisect_left(cuts, 1, key=lambda cut: asked(cut)[1].length <= self._model.context)
+        if fits == len(cuts):
+            raise TeacherError(
+                f"{self._path}: a prompt and answer of {asked(len(cuts))[1].length} tokens do not "
+                f"fit a context of {self._model.context}, however short: ask for more context"
+            )
+        return asked(cuts[fits])
+
+    def _kept(self, question: Question, prompt: Spelled) -> NDArray[np.float32]:
         """The answer from disk, or else read, and then on disk."""
         if self._disk is None:
-            return self._read(question)
+            return self._read(question, prompt)
         words = json.dumps(asdict(question)).encode()
         key = hashlib.sha256(self._identity.encode() + words).digest()
         row = self._disk.get(key)
         if row is None:
-            row = self._read(question)
+            row = self._read(question, prompt)
             self._disk.put(key, row)
         return row
 
-    def _read(self, question: Question) -> NDArray[np.float32]:
+    def _read(self, question: Question, prompt: Spelled) -> NDArray[np.float32]:
         """The model's own answer ``(actions,)``."""
-        if self._model.closed:
-            raise TeacherError(f"{self._path}: was closed; open it again")
-        prompt, answers = self._prompt(question)
-        self._model.prefill(prompt)
+        answers = prompt.answers
+        self._model.prefill(prompt.tokens)
         kinds = _normalised(self._score(answers.kinds))
         likely = [
             kind
@@ -169,7 +216,7 @@ class LlamaTeacher:
         scores = iter(self._model.score([path for label in labels for path in label]))
         return np.array([np.logaddexp.reduce([next(scores) for _ in label]) for label in labels])
 
-    def _prompt(self, question: Question) -> tuple[Tokens, Answers]:
+    def _prompt(self, question: Question) -> Spelled:
         """Tokens up to where answers part, and how each goes on."""
         model, choices = self._model, question.choices
         text = render(question, model.template, model.bos, model.eos)
@@ -185,16 +232,7 @@ class LlamaTeacher:
             # Here the stem is not cut into tokens as it is alone: spell all that comes before, too.
             answers = self._answers(text + question.reply, choices)
             cut = len(answers.first) - len(answers.lead)
-        prompt = model.begins + tokens[: len(tokens) - cut]
-        self._check_length(len(prompt), answers.longest)
-        return prompt, answers
-
-    def _check_length(self, prompt: int, answer: int) -> None:
-        if prompt + answer > self._model.context:
-            raise TeacherError(
-                f"{self._path}: a prompt of {prompt} tokens and an answer of {answer} do not fit a "
-                f"context of {self._model.context}: shorten the prompt, or ask for more context"
-            )
+        return Spelled(model.begins + tokens[: len(tokens) - cut], answers)
 
     def _spell(self, stem: str, choices: Choices) -> Answers:
         """The answers after a stem, once it is sure that the vocabulary can express them."""
@@ -217,10 +255,6 @@ def _first(choices: Choices) -> str:
 def _normalised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities from log-probabilities of what alone is possible."""
     return np.exp(scores - np.logaddexp.reduce(scores))
-
-
-def _key(state: StateText) -> Hashable:
-    return (tuple(state.facts), tuple(state.facts.values()), state.lines, state.actions)
 
 
 def _sha256(path: Path) -> str:

@@ -78,6 +78,11 @@ class LlamaModel:
         return self._context is None
 
     @property
+    def parameters(self) -> int:
+        """Weights."""
+        return int(self._lib.llama_model_n_params(self._model))
+
+    @property
     def begins(self) -> Tokens:
         """The token that the file wants before every text, if it wants one."""
         add = self._lib.llama_vocab_get_add_bos(self._vocab)
@@ -117,7 +122,7 @@ class LlamaModel:
         kept = shared(self._past, prompt[:-1])  # the last one is evaluated for its logits
         if kept < len(self._past) and not self._lib.llama_memory_seq_rm(memory, 0, kept, -1):
             kept = 0
-            self._forget()
+            self.forget()
         self._past = list(prompt[:kept])
         for start in range(kept, len(prompt), _NODES):
             part = prompt[start : start + _NODES]
@@ -148,6 +153,11 @@ class LlamaModel:
                 for path in paths
             ]
         )
+
+    def forget(self) -> None:
+        """Keep nothing of the last prompt."""
+        self._lib.llama_memory_clear(self._lib.llama_get_memory(self._context), False)
+        self._past = []
 
     def close(self) -> None:
         """Free the model; it cannot be used any more."""
@@ -246,7 +256,7 @@ class LlamaModel:
         failed = self._lib.llama_decode(self._context, batch)
         self._lib.llama_batch_free(batch)
         if failed:
-            self._forget()
+            self.forget()
             raise TeacherError(
                 f"{self._path}: llama.cpp could not evaluate {len(tokens)} tokens ({said()}); "
                 "the file or the library is damaged: get both again"
@@ -260,10 +270,6 @@ class LlamaModel:
         logits -= logits.max(1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(1, keepdims=True, dtype=np.float64)).astype(np.float32)
         return logits
-
-    def _forget(self) -> None:
-        self._lib.llama_memory_clear(self._lib.llama_get_memory(self._context), False)
-        self._past = []
 
     def _special(self, token: int) -> str:
         if token < 0:

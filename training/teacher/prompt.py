@@ -23,7 +23,7 @@ from training.teacher.playbook.rule import Rule
 from training.teacher.question import Choices, Question, choices
 from training.teacher.teacher import StateText
 
-PASSAGES: Final = 4  # in a prompt, at most
+PASSAGES: Final = 6  # in a prompt, at most
 REPLY: Final = "Action: "
 _SYSTEM: Final = """\
 {role} {objective} Passages say what may, should, must, urgently or immediately be done to those \
@@ -41,6 +41,8 @@ class Brief:
         objective: what it is to achieve, a sentence.
         subjects: what lines are about, as a headline.
         words: all that may be said in lines.
+        kinds: of actions; the first one changes nothing.
+        on_hosts: whether the others are done to a host.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Brief:
     objective: str
     subjects: str
     words: frozenset[str]
+    kinds: tuple[str, ...]
+    on_hosts: bool
 
 
 class Prompt:

@@ -47,6 +47,18 @@ class Question:
     choices: Choices
 
 
+def labels(kinds: Sequence[str], hosts: Sequence[str]) -> tuple[str, ...]:
+    """Labels of actions: the first kind, which changes nothing, then the others host by host.
+
+    Args:
+        kinds: of actions.
+        hosts: their labels; without any, every kind is an action.
+    """
+    if not hosts:
+        return tuple(kinds)
+    return (kinds[0], *(f"{kind} {host}" for kind in kinds[1:] for host in hosts))
+
+
 def choices(actions: Sequence[str]) -> Choices:
     """The kinds and hosts of actions' labels; a label's last word may be a host.
 

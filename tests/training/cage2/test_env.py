@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
 from tests.training.cage2.play import ALL_REDS, number
+from training.cage2.describe import WORDS, HostView, action_labels, describe
 from training.cage2.env import Cage2
+from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Variant, load
 from training.env_check import check_env
 from training.errors import ScenarioError
+from training.teacher.teacher import StateText
 
 SCAN, EXPLOIT = 2, 3
 # The official hosts' labels, nearest to the server first: it, who reveals it or is beside it, the
 # rest of the enterprise, the users who reveal that, the foothold.
 LABELS = [f"host{n}" for n in (6, 7, 8, 2, 3, 4, 5, 1, 13, 9, 10, 11, 12)]
-SERVER, ENTERPRISE0 = 7, 1
-CLEAN = "quiet; believed clean; decoys: none"
+SERVER, ENTERPRISE0, ENTERPRISE1 = 7, 1, 2
+# What each is worth, host1 first.
+WORTH = ["core vital", "vital", *["cheap"] * 4, *["outer vital"] * 2, *["cheap"] * 4, "spare"]
 # B_line's kinds while blue does nothing that reaches the network and nothing fails.
 WALK = [1, 2, 3, 4, 2, 3, 4, 1, 2, 3, 4, 2, 3, 4, 5]
 
@@ -209,27 +214,51 @@ def test_compiled_steps_are_bit_for_bit_the_same() -> None:
 # Words.
 
 
+def spelled(obs: torch.Tensor) -> list[str]:
+    """The lines of an early observation ``(52,)`` of the official network without decoys."""
+    activity = {(0, 0): "", (1, 0): " scanned", (1, 1): " exploited"}
+    verdict = {(0, 0): "", (1, 0): " doubtful", (0, 1): " accessed", (1, 1): " controlled"}
+    lines, bits = [], obs.view(13, 4).int().tolist()
+    for n, worth in enumerate(WORTH, start=1):
+        active, exploited, suspected, confirmed = bits[LABELS.index(f"host{n}")]
+        said = activity[active, exploited] + verdict[suspected, confirmed]
+        costly = " costly" * (worth == "cheap" and suspected + confirmed == 2)
+        lines.append(f"host{n} {worth}{said}{costly} bare")
+    return lines
+
+
 def test_hosts_are_described_nearest_to_the_server_first() -> None:
     state = cage(horizon=20).describe(0)
-    assert state.lines[0] == "step 0 of 20; last action: none yet"
-    assert [line.split(":")[0] for line in state.lines[1:]] == [
-        "host1 (runs the service)",
-        *(f"host{n} (1 hop away)" for n in (2, 3, 4, 5)),
-        *(f"host{n} (2 hops away)" for n in (6, 7, 8)),
-        *(f"host{n} (3 hops away)" for n in (9, 10, 11, 12)),
-        "host13 (4 hops away)",
+    assert list(state.lines) == [
+        "host1 core vital bare",
+        "host2 vital bare",  # it reveals the server
+        *(f"host{n} cheap bare" for n in (3, 4, 5, 6)),  # beside it; then blue's own
+        *(f"host{n} outer vital bare" for n in (7, 8)),
+        *(f"host{n} cheap bare" for n in (9, 10, 11, 12)),
+        "host13 spare bare",  # the foothold
     ]
-    assert all(line.endswith(f": {CLEAN}") for line in state.lines[1:])
+    hops = [state.facts[f"host{n}.distance"] for n in range(1, 14)]
+    assert hops == [0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4]
+
+
+def test_the_largest_network_is_described() -> None:
+    lines = cage(2, scenario=load("generated-31")).describe(1).lines
+    assert lines == (
+        *("host1 core vital bare", "host2 vital bare"),
+        *(f"host{n} cheap bare" for n in range(3, 13)),  # 9 beside the server, and blue's own
+        *(f"host{n} outer vital bare" for n in range(13, 22)),
+        *(f"host{n} cheap bare" for n in range(22, 31)),
+        "host31 spare bare",
+    )
 
 
 def test_what_blue_did_is_described() -> None:
     env = cage(2, red=("Sleep",), horizon=20)
     for kind in ("DecoyTomcat", "DecoyApache", "Analyse"):
         env.step(everywhere(env, number(env.scenario, kind, ENTERPRISE0)))
-    state = env.describe(1)
-    assert state.lines[0] == "step 3 of 20; last action: analyse host7"
-    assert state.lines[7] == ("host7 (2 hops away): quiet; believed clean; decoys: apache, tomcat")
-    assert all(line.endswith(CLEAN) for line in state.lines[1:7] + state.lines[8:])
+    state, wanted = env.describe(1), spelled(torch.zeros(52))
+    wanted[6] = "host7 outer vital open"
+    assert list(state.lines) == wanted
     assert {key: value for key, value in state.facts.items() if key.startswith("host7.")} == {
         **{"host7.distance": 2, "host7.cost": 1, "host7.activity": 0, "host7.verdict": 0},
         **{"host7.DecoyApache": 1, "host7.DecoyTomcat": 1},
@@ -239,36 +268,104 @@ def test_what_blue_did_is_described() -> None:
     assert state.facts["last_action"] == number(env.scenario, "Analyse", ENTERPRISE0)
 
 
+def test_a_host_without_a_place_for_a_decoy_is_neither_bare_nor_open() -> None:
+    env = cage(red=("Sleep",))
+    for kind, line in (
+        ("DecoyFemitter", "host8 outer vital"),
+        ("Restore", "host8 outer vital bare"),
+    ):
+        env.step(everywhere(env, number(env.scenario, kind, ENTERPRISE1)))
+        assert env.describe(0).lines[7] == line
+
+
 def test_what_blue_sees_of_red_is_described() -> None:
     env = cage(60, red=("B_line",))
     target = rests(env, 2)[4]["red_target"].tolist()
     for i, host in enumerate(target):
-        label = LABELS[host]
-        line = f"{label} (3 hops away): scanned; believed clean; decoys: none"
-        assert line in env.describe(i).lines
-        assert env.describe(i).facts[f"{label}.activity"] == 1
+        assert f"{LABELS[host]} cheap scanned bare" in env.describe(i).lines
+        assert env.describe(i).facts[f"{LABELS[host]}.activity"] == 1
 
 
 def test_verdicts_are_described() -> None:
     env = cage(60, red=("B_line",))
-    remove = number(env.scenario, "Remove", 0)
-    _, _, _, _, info = rests(env, 3)
-    shown = {env.describe(i).lines[int(LABELS[t][4:])].split(": ", 1)[1] for i, t in entries(info)}
-    assert "exploited; believed user access; decoys: none" in shown
-    hosts = info["red_target"].long()
-    obs = env.step(hosts + 2)[0].view(60, 13, 4)
-    told = [env.describe(i).facts[f"{LABELS[t]}.verdict"] for i, t in entries(info)]
-    bits = obs[torch.arange(60), hosts]
-    assert told == (bits[:, 2] + 2 * bits[:, 3]).tolist()
-    assert 3 in told
-    env.step(hosts + remove)
-    told = [env.describe(i).facts[f"{LABELS[t]}.verdict"] for i, t in entries(info)]
-    assert set(told) <= {0, 1, 2}
-    assert 1 in told
+    obs, *_, info = rests(env, 3)
+    hosts, each, shown = info["red_target"].long(), torch.arange(60), []
+    for kind in ("Analyse", "Remove", "Remove"):
+        states = [env.describe(i) for i in range(60)]
+        assert [list(state.lines) for state in states] == [spelled(row) for row in obs]
+        bits = obs.view(60, 13, 4)[each, hosts]
+        told = [states[i].facts[f"{LABELS[host]}.verdict"] for i, host in enumerate(hosts)]
+        assert told == (bits[:, 2] + 2 * bits[:, 3]).tolist()
+        shown.append(set(told))
+        obs, *_ = env.step(hosts + number(env.scenario, kind, 0))
+    assert 2 in shown[0]  # as monitoring saw the attack
+    assert 3 in shown[1]  # as a look at it did
+    assert 1 in shown[2] <= {0, 1, 2}  # once it was removed
 
 
-def entries(info: dict[str, torch.Tensor]) -> list[tuple[int, int]]:
-    return list(enumerate(info["red_target"].tolist()))
+def said_of_all(
+    activity: int, verdict: int, last: str = "sleep", step: int = 1, horizon: int = 100
+) -> dict[str, list[str]]:
+    """What is said of each official host besides its worth, if the same is known of all."""
+    scenario = load("official")
+    hosts = [HostView(activity, verdict, (), ())] * 13
+    action = action_labels(scenario).index(last)
+    lines = describe(scenario, hosts, step, horizon, action).lines
+    return {
+        f"host{n}": line.split(f" {WORTH[n - 1]}")[1].split() for n, line in enumerate(lines, 1)
+    }
+
+
+@pytest.mark.parametrize("activity", [0, 1, 2])
+def test_only_an_exploit_where_a_decoy_was_just_placed_is_a_mere_alarm(activity: int) -> None:
+    seen = [["", "scanned", "exploited"][activity]] * (activity > 0)
+    for action in action_labels(load("official")):
+        placed = action.split()[-1] if action.startswith("decoy") and activity == 2 else None
+        for host, words in said_of_all(activity, 2, action).items():
+            assert words == [*seen, "alarmed" if host == placed else "accessed"]
+
+
+@pytest.mark.parametrize(("verdict", "words"), [(0, []), (1, ["doubtful"]), (3, ["controlled"])])
+def test_other_beliefs_are_no_alarms(verdict: int, words: list[str]) -> None:
+    assert said_of_all(2, verdict, "decoy apache host7")["host7"] == ["exploited", *words]
+
+
+@pytest.mark.parametrize(
+    ("step", "horizon", "costly"),
+    [(0, 100, True), (65, 100, True), (66, 100, False), (0, 34, False), (0, 35, True)],
+)
+def test_cheap_hosts_in_an_attackers_hands_are_costly_for_35_steps(
+    step: int, horizon: int, costly: bool
+) -> None:
+    said = said_of_all(0, 3, step=step, horizon=horizon)
+    cheap = {f"host{n}" for n in (3, 4, 5, 6, 9, 10, 11, 12)}
+    assert {host for host, words in said.items() if "costly" in words} == (
+        cheap if costly else set()
+    )
+    assert not any("costly" in words for v in (0, 1, 2) for words in said_of_all(0, v).values())
+
+
+def recalled_play(name: str, red: str) -> Iterator[StateText]:
+    """States of random play, with what is remembered."""
+    env = cage(8, seed=2, scenario=load(name), red=(red,))
+    memory = Cage2Memory(env.scenario)
+    obs, state = env.reset(), torch.zeros(8, memory.state_size)
+    for _ in range(50):
+        yield from (memory.recall(env.describe(i), state[i]) for i in range(8))
+        action = torch.randint(env.num_actions, (8,), generator=env.generator)
+        state = memory.remember(obs, state, action)
+        obs, *_ = env.step(action)
+
+
+def test_the_vocabulary_is_what_is_said() -> None:
+    said = set()
+    for name in ("official", "generated-5", "generated-31"):
+        for red in ALL_REDS:
+            for state in recalled_play(name, red):
+                labels, *_ = zip(*(line.split(" ", 1) for line in state.lines), strict=True)
+                assert labels == tuple(f"host{n}" for n in range(1, len(state.lines) + 1))
+                said.update(word for line in state.lines for word in line.split()[1:])
+    assert said == WORDS
 
 
 @pytest.mark.parametrize("name", ["official", "generated-8-3", "generated-31-1"])

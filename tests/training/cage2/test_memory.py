@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +12,7 @@ from tests.training.cage2.play import PLACEABLE, Match, number
 from training.cage2 import blue
 from training.cage2.bits import DTYPE, bit, overlap
 from training.cage2.codes import FIRST_DECOY
-from training.cage2.describe import host_labels
+from training.cage2.describe import action_labels, host_labels
 from training.cage2.env import Cage2
 from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Scenario, Variant, load
@@ -282,15 +282,31 @@ def test_hosts_are_related_by_subnet_and_by_what_they_reveal(memory: Cage2Memory
     assert not paths[8].any()
 
 
-def recalled(memory: Cage2Memory, state: torch.Tensor) -> StateText:
-    lines = ("step", *(f"host{i + 1}" for i in range(memory.hosts)))
-    return memory.recall(StateText({"step": 7.0}, lines, ("sleep",)), state[0])
+def recalled(
+    memory: Cage2Memory,
+    state: torch.Tensor,
+    said: Mapping[str, float] | None = None,
+    last: int = SLEEP,
+) -> StateText:
+    """Of a quiet network, but for some facts."""
+    labels = tuple(f"host{i + 1}" for i in range(memory.hosts))
+    facts = {f"{label}.{name}": 0.0 for label in labels for name in ("activity", "verdict")}
+    facts |= {"step": 7.0, "last_action": float(last), **(said or {})}
+    return memory.recall(StateText(facts, labels, action_labels(memory.scenario)), state[0])
+
+
+def added(text: StateText) -> dict[str, float]:
+    """Facts beyond those of a quiet network."""
+    usual = ("activity", "verdict", "step", "last_action")
+    return {name: value for name, value in text.facts.items() if not name.endswith(usual)}
 
 
 def test_nothing_is_recalled_when_an_episode_begins(memory: Cage2Memory) -> None:
-    text = recalled(memory, torch.zeros(1, memory.state_size))
-    assert text.facts == {"step": 7.0, "recalled": 1.0}
-    assert (text.lines[0], text.lines[1], text.actions) == ("step", "host1", ("sleep",))
+    text = recalled(memory, torch.zeros(1, memory.state_size), last=-1)
+    assert added(text) == {"recalled": 1.0}
+    assert text.lines == tuple(f"host{n}" for n in range(1, 14))
+    assert text.actions == action_labels(memory.scenario)
+    assert (text.facts["step"], text.facts["last_action"]) == (7, -1)
 
 
 def test_it_is_recalled_how_long_ago_things_happened(
@@ -298,16 +314,69 @@ def test_it_is_recalled_how_long_ago_things_happened(
 ) -> None:
     pivot, rest = 3, (quiet(memory), SLEEP)  # Enterprise2 is host2
     attack = seen(memory, pivot, 1, 1), number(network, "Restore", pivot)
-    text = recalled(memory, after(memory, (seen(memory, pivot, 1, 0), SLEEP), rest, attack, rest))
+    state = after(memory, (seen(memory, pivot, 1, 0), SLEEP), rest, attack, rest)
+    text = recalled(memory, state)
     ago = {"scanned_ago": 4.0, "exploited_ago": 2.0, "acted_ago": 2.0, "restored": 1.0}
-    assert text.facts == {"step": 7.0, "recalled": 1.0} | {f"host2.{k}": v for k, v in ago.items()}
-    words = "scanned 4 steps ago, exploited 2 steps ago, acted on 2 steps ago, restored before"
-    assert text.lines[1:4] == ("host1", f"host2; {words}", "host3")
+    assert added(text) == {"recalled": 1.0} | {f"host2.{k}": v for k, v in ago.items()}
+    assert text.lines[:3] == ("host1", "host2 restored", "host3")
+    both = recalled(memory, state, {"host2.activity": 1.0, "host11.activity": 1.0}).lines
+    assert both[1] == "host2 unchecked restored"
+    assert both[9:12] == ("host10", "host11 unchecked", "host12")
 
 
-def test_one_step_is_one_step(network: Scenario, memory: Cage2Memory) -> None:
-    state = after(memory, (quiet(memory), number(network, "Analyse", 7)))
-    assert recalled(memory, state).lines[1] == "host1; acted on 1 step ago"
+QUIET, SCANNED, EXPLOITED = (0, 0), (1, 0), (1, 1)  # what is seen of a host
+CLEAN, DOUBT, ACCESSED, CONTROLLED = range(4)  # what is believed of it
+# Step by step, what was seen there and what was done ("Look": at another host); then what is seen
+# now, what is believed, and whether that is unchecked.
+HISTORIES = {
+    "nothing ever happened": ([(QUIET, "Sleep")], QUIET, CLEAN, False),
+    "looked without a reason": ([(QUIET, "Analyse")], QUIET, CLEAN, False),
+    "scanned just now": ([], SCANNED, CLEAN, True),
+    "exploited just now": ([], EXPLOITED, CLEAN, True),
+    "looked before a scan": ([(QUIET, "Analyse")], SCANNED, CLEAN, True),
+    "looked before a scan, slept": (
+        [(QUIET, "Analyse"), (SCANNED, "Sleep")], QUIET, CLEAN, True,
+    ),
+    "scanned, slept": ([(SCANNED, "Sleep"), (QUIET, "Sleep")], QUIET, CLEAN, True),
+    "exploited, slept": ([(EXPLOITED, "Sleep"), (QUIET, "Sleep")], QUIET, CLEAN, True),
+    "scanned, looked elsewhere": ([(SCANNED, "Look")], QUIET, CLEAN, True),
+    "scanned, looked at once": ([(SCANNED, "Analyse"), (QUIET, "Sleep")], QUIET, CLEAN, False),
+    "scanned, looked later": ([(SCANNED, "Sleep"), (QUIET, "Analyse")], QUIET, CLEAN, False),
+    "scanned, placed a decoy": ([(SCANNED, "DecoyTomcat")], QUIET, CLEAN, False),
+    "scanned, known to be accessed": ([(SCANNED, "Sleep")], SCANNED, ACCESSED, False),
+    "exploited, known to be lost": ([(EXPLOITED, "Sleep")], EXPLOITED, CONTROLLED, False),
+    "removed at once": ([(EXPLOITED, "Remove")], QUIET, DOUBT, True),
+    "removed at once, slept": (
+        [(EXPLOITED, "Remove"), (QUIET, "Sleep")], QUIET, DOUBT, True,
+    ),
+    "removed later": ([(EXPLOITED, "Sleep"), (QUIET, "Remove")], QUIET, DOUBT, True),
+    "removed, looked elsewhere": ([(EXPLOITED, "Remove"), (QUIET, "Look")], QUIET, DOUBT, True),
+    "removed, looked": ([(EXPLOITED, "Remove"), (QUIET, "Analyse")], QUIET, DOUBT, False),
+    "looked at once, still in doubt": ([(EXPLOITED, "Analyse")], QUIET, DOUBT, False),
+    "removed, looked, slept": (
+        [(EXPLOITED, "Remove"), (QUIET, "Analyse"), (QUIET, "Sleep")], QUIET, DOUBT, False,
+    ),
+    "removed, looked, scanned": (
+        [(EXPLOITED, "Remove"), (QUIET, "Analyse")], SCANNED, DOUBT, True,
+    ),
+    "removed, restored": ([(EXPLOITED, "Remove"), (QUIET, "Restore")], QUIET, CLEAN, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_what_nobody_has_looked_at_is_unchecked(
+    network: Scenario, memory: Cage2Memory, name: str
+) -> None:
+    history, now, believed, unchecked = HISTORIES[name]
+    server, other = 7, 9  # host1 and host10
+    does = {kind: number(network, kind, server) for kind in network.actions}
+    does |= {"Sleep": SLEEP, "Look": number(network, "Analyse", other)}
+    steps = [(seen(memory, server, *bits), does[kind]) for bits, kind in history]
+    said = {"host1.activity": float(sum(now)), "host1.verdict": float(believed)}
+    text = recalled(memory, after(memory, *steps), said, steps[-1][1] if steps else -1)
+    assert [line for line in text.lines if "unchecked" in line.split()] == (
+        [text.lines[0]] if unchecked else []
+    )
 
 
 def test_steps_are_counted_until_floats_end(network: Scenario, memory: Cage2Memory) -> None:

@@ -16,6 +16,7 @@ from training.cage2.playbook import PlaybookTeacher
 from training.cage2.policy_teacher import PolicyTeacher
 from training.cage2.scenario import Scenario, Variant, load
 from training.cage2.settings import Blueprint
+from training.cage2.short_actions import ShortActionsTeacher
 from training.cage2.teachers import make_teacher
 from training.errors import PolicyError
 from training.networks import FlatActorCritic
@@ -116,6 +117,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_teachers_have_names(checkpoint: Path) -> None:
     assert isinstance(make_teacher("playbook", "official"), PlaybookTeacher)
+    assert isinstance(make_teacher("passages", "official"), ShortActionsTeacher)
     random = make_teacher("random", "official", seed=3)
     assert isinstance(random, RandomTeacher)
     assert random.seed == 3
@@ -131,7 +133,7 @@ def test_a_teacher_can_be_made_to_err(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", ["oracle", "missing.pt"])
 def test_an_unknown_teacher_is_refused(name: str) -> None:
-    with pytest.raises(PolicyError, match=f"'{name}': say playbook, random, or a checkpoint"):
+    with pytest.raises(PolicyError, match=f"'{name}': say playbook, passages, random, or a "):
         make_teacher(name, "official")
 
 

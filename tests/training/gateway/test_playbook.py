@@ -11,8 +11,9 @@ import torch
 
 from agent.bundle import Bundle
 from agent.decision import VERDICTS, Verdict
-from agent.observation import FEATURES, NAMES
+from agent.observation import FEATURES
 from agent.policy import Policy
+from tests.training.gateway.flows import SCAN, flow
 from training.gateway.playbook import PLAYBOOK, PlaybookTeacher, advise, ramp
 from training.gateway.state import state_of
 from training.imitate import advice_on, imitate, observe, score
@@ -21,13 +22,9 @@ from training.playbook_bundle import find_captures
 
 def facts(**values: float) -> dict[str, np.ndarray[Any, Any]]:
     """An answered outbound TCP flow, but for ``values``."""
-    usual = {"tcp": 1.0, "initiator_local": 1.0, "answered": 1.0, "established": 1.0}
-    usual |= {"packets_fwd": 5.0, "packets_bwd": 5.0, "src_flows_long": 3.0, "pair_flows": 1.0}
-    return {name: np.array([(usual | values).get(name, 0.0)]) for name in NAMES}
+    return {name: np.array([value]) for name, value in flow(**values).items()}
 
 
-SCAN = {"answered": 0, "established": 0, "src_flows_short": 60, "src_flows_long": 60}
-SCAN |= {"src_unanswered_short": 1, "src_unanswered_long": 1}
 CASES = {
     "quiet": ({}, Verdict.ALLOW),
     "local port scan": (SCAN | {"src_ports_short": 60, "src_ports_long": 60}, Verdict.ISOLATE),

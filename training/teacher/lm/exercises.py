@@ -18,7 +18,7 @@ from training.gateway.state import BRIEF as GATEWAY
 from training.teacher.playbook.reader import subjects
 from training.teacher.playbook.rule import LEVELS, Advice, Rule, prescribe, verdict
 from training.teacher.prompt import Brief, compose
-from training.teacher.question import Question, choices
+from training.teacher.question import Question, choices, labels
 
 FEWEST: Final = 3  # hosts
 MOST: Final = 50
@@ -72,13 +72,9 @@ def draw(chance: random.Random) -> Exercise:
     lexicon = chance.sample(_WORDS, chance.randint(6, len(_WORDS)))
     lines = [_line("flow", lexicon, chance)] if flow else _hosts(lexicon, chance)
     rules = _rules(lines, lexicon, kinds, chance)
-    actions = kinds if flow else short_labels(kinds, len(lines))
-    return Exercise(GATEWAY if flow else CAGE2, tuple(rules), tuple(lines), tuple(actions))
-
-
-def short_labels(kinds: Sequence[str], hosts: int) -> list[str]:
-    """Labels of actions: the first kind, and the others for each host."""
-    return [kinds[0], *(f"{kind} host{n + 1}" for kind in kinds[1:] for n in range(hosts))]
+    hosts = [] if flow else [line.split()[0] for line in lines]
+    brief = GATEWAY if flow else CAGE2
+    return Exercise(brief, tuple(rules), tuple(lines), labels(kinds, hosts))
 
 
 def _hosts(lexicon: Sequence[str], chance: random.Random) -> list[str]:

@@ -4,7 +4,7 @@
     title: user access to a vital host
     reason: The next step is full control. A removal misses sessions …
     ---
-    vital and accessed: must restore or remove
+    must restore or remove if vital and accessed
 
 The title and the reason are for people; they also help to find a passage. What follows the front
 matter goes into prompts: rules, a line each (`training.teacher.playbook.rule`).

@@ -3,7 +3,7 @@
 A passage speaks a small language, so that what it prescribes can be computed and a language model's
 reading of it be judged. A rule is a line such as
 
-    vital and accessed: must restore or remove
+    must restore or remove if vital and accessed
 
 It holds for every subject, a host or a flow, of which all its words are said. A subject follows the
 most urgent rule that holds for it; equally urgent ones share it. Among two actions, the first gets
@@ -48,7 +48,7 @@ class Rule:
 
     def __str__(self) -> str:
         """The line."""
-        return f"{' and '.join(self.words)}: {LEVELS[self.level]} {' or '.join(self.kinds)}"
+        return f"{LEVELS[self.level]} {' or '.join(self.kinds)} if {' and '.join(self.words)}"
 
     @property
     def shares(self) -> dict[str, float]:
@@ -68,12 +68,12 @@ def parse(line: str) -> Rule:
     Raises:
         TeacherError: it is none; the message says what one looks like.
     """
-    condition, _, advice = line.partition(":")
+    advice, _, condition = line.partition(" if ")
     level, _, kinds = advice.strip().partition(" ")
     words, wanted = _listed(condition, "and"), _listed(kinds, "or")
     if level not in LEVELS or not words or not 1 <= len(wanted) <= 2:
         raise TeacherError(
-            f"{line!r} is no rule; write 'word and word: must action or action', with one of"
+            f"{line!r} is no rule; write 'must action or action if word and word', with one of"
             f" {', '.join(LEVELS)} and at most two actions"
         )
     return Rule(words, LEVELS.index(level), wanted)
