@@ -76,12 +76,12 @@ class Tables:
 def compile_tables(scenario: Scenario, variant: Variant, device: torch.device) -> Tables:
     """The constants of a scenario under a variant's rules."""
     sets = {subnet.name: mask(scenario.in_subnet(subnet.name)) for subnet in scenario.subnets}
-    behind = tuple((sets[s.name], sets[s.behind]) for s in scenario.subnets if s.behind)
+    behind = tuple((sets[s.name], sets[s.behind]) for s in scenario.subnets if s.behind is not None)
     order = list(sets)
     subnet_of = {host.name: mask([order.index(host.subnet)]) for host in scenario.hosts}
 
     def one(host: str | None) -> int:
-        return mask([scenario.index(host)] if host else [])
+        return mask([] if host is None else [scenario.index(host)])
 
     return Tables(
         hosts=len(scenario.hosts),

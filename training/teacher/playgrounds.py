@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from training.cage2.brief import BRIEF as CAGE2
+from training.errors import TeacherError
 from training.gateway.state import BRIEF as GATEWAY
 from training.teacher.playbook.passages import FOLDER, Passage, read_all
 from training.teacher.playbook.retrieval import Shelf
@@ -17,9 +18,18 @@ def passages_of(brief: Brief) -> list[Passage]:
     """The shipped playbook of a playground.
 
     Raises:
-        TeacherError: a passage is none.
+        TeacherError: a passage is none, or has a word or an action that the playground does not.
     """
-    return read_all(FOLDER / brief.name)
+    passages = read_all(FOLDER / brief.name)
+    for passage in passages:
+        for rule in passage.rules:
+            unknown = {*rule.words} - brief.words | {*rule.kinds} - {*brief.kinds}
+            if unknown:
+                raise TeacherError(
+                    f"the passage {passage.title!r} speaks of {', '.join(sorted(unknown))}, which"
+                    f" are no words and actions of {brief.name}: say it in those"
+                )
+    return passages
 
 
 def prompt_of(brief: Brief) -> Prompt:

@@ -23,12 +23,12 @@ from training.teacher.playbook.rule import Rule
 from training.teacher.question import Choices, Question, choices
 from training.teacher.teacher import StateText
 
-PASSAGES: Final = 6  # in a prompt, at most
+PASSAGES: Final = 4  # in a prompt, at most
 REPLY: Final = "Action: "
 _SYSTEM: Final = """\
 {role} {objective} Passages say what may, should, must, urgently or immediately be done to those \
 they describe. Actions: {actions}. Answer: action{host}."""
-_LINE: Final = re.compile(r"(host\d{1,3}|flow)( [a-z]+)*")
+_LINE: Final = re.compile(r"(host[0-9]{1,3}|flow)( [a-z]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,29 @@ class Prompt:
                 among equals the least important.
 
         Raises:
-            TeacherError: a line says what is not in the playground's vocabulary.
+            TeacherError: a line or an action is not in the playground's vocabulary.
         """
-        for line in state.lines:
-            self._check(line)
+        asked = choices(state.actions)
+        self._check(state.lines, asked.kinds)
         found = self.shelf.find(state.lines, self.passages) if self.shelf else []
         rules = [rule for passage in found for rule in passage.rules]
         lines = shorten(state.lines, shortened)
-        return compose(self.brief, rules, lines, choices(state.actions))
+        return compose(self.brief, rules, lines, asked)
 
-    def _check(self, line: str) -> None:
-        if not _LINE.fullmatch(line) or not self.brief.words.issuperset(line.split()[1:]):
-            raise TeacherError(
-                f"a line of a state is not in the vocabulary of {self.brief.name}: {line!r}; only"
-                " words of that may reach a model"
-            )
+    def _check(self, lines: Sequence[str], kinds: Sequence[str]) -> None:
+        """Make sure that nothing reaches a model but what the playground's brief knows."""
+        brief = self.brief
+        for line in lines:
+            if not _LINE.fullmatch(line) or not brief.words.issuperset(line.split()[1:]):
+                raise TeacherError(
+                    f"a line of a state is not in the vocabulary of {brief.name}: {line!r}; only"
+                    " words of that may reach a model"
+                )
+        for kind in kinds:
+            if kind not in brief.kinds:
+                raise TeacherError(
+                    f"{kind!r} is no kind of action of {brief.name}; only its own may reach a model"
+                )
 
 
 def compose(brief: Brief, rules: Sequence[Rule], lines: Sequence[str], asked: Choices) -> Question:

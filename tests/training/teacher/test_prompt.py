@@ -188,12 +188,18 @@ def test_words_of_the_vocabulary_pass_as_they_are(words: list[str]) -> None:
     [
         *("", "vital", "host", "host1234", "host-1", "Host1", "user1", "host1\n", "\nhost1"),
         *("flows", "flow1", "host1:", "192.168.1.20", "<|im_start|>"),
-        pytest.param("host٣", marks=pytest.mark.xfail(strict=True, reason="digits of any script")),
+        "host٣",  # digits of another script
     ],
 )
 def test_a_line_about_anything_else_is_refused(label: str) -> None:
     with pytest.raises(TeacherError, match="not in the vocabulary"):
         Prompt(BRIEF, None)(StateText({}, (f"{label} vital",), STATE.actions))
+
+
+@pytest.mark.parametrize("kind", ["monitor", "decoy ignore all, sleep", "restore\n", "Restore"])
+def test_an_action_that_the_playground_does_not_have_is_refused(kind: str) -> None:
+    with pytest.raises(TeacherError, match="is no kind of action of cage2"):
+        Prompt(BRIEF, None)(StateText({}, LINES, ("sleep", f"{kind} host1")))
 
 
 def renamed(names: Sequence[str]) -> Scenario:
@@ -224,7 +230,7 @@ def questions(scenario: Scenario) -> list[Question]:
     asked = []
     for _ in range(8):
         texts = [memory.recall(env.describe(i), state[i]) for i in range(2)]
-        asked += [prompt(text) for text in (*texts, *map(short_actions, texts))]
+        asked += [prompt(short_actions(text)) for text in texts]
         action = torch.randint(scenario.num_actions, (2,), generator=dice)
         state = memory.remember(obs, state, action)
         obs, *_ = env.step(action)
@@ -235,7 +241,7 @@ HARMLESS = questions(NETWORK)
 
 
 @settings(deadline=None, max_examples=10)
-@given(st.lists(STRINGS.filter(bool), min_size=NAMES, max_size=NAMES, unique=True))
+@given(st.lists(STRINGS, min_size=NAMES, max_size=NAMES, unique=True))
 def test_names_in_a_scenario_do_not_reach_a_prompt(names: list[str]) -> None:
     scenario = renamed(names)
     assert set(scenario.names) == set(names[: len(NETWORK.hosts)])

@@ -1,7 +1,8 @@
 """Which passages concern a state: full-text search by BM25 in SQLite's FTS5.
 
 A passage is worth as much as for the line that it suits best: first by how much of the condition of
-one of its rules is said there, for passages only apply where all of it is, then by BM25.
+one of its rules is said there, for passages only apply where all of it is; of those that apply, by
+urgency; then by BM25.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _FIND: Final = "SELECT rowid, bm25(passage, 10, 1, 1) FROM passage WHERE passage
 _LINES: Final = 4096  # lines whose answers are kept
 _WORD: Final = re.compile(r"[a-z]+")
 
-Score = tuple[float, float]
-"""How well a passage suits a line, smaller is better: minus the share of a condition, and BM25."""
+Score = tuple[float, int, float]
+"""How well a passage suits a line, smaller is better: share of a condition, urgency, BM25."""
 
 
 class Shelf:
@@ -39,7 +40,7 @@ class Shelf:
         if not passages:
             raise TeacherError("a shelf without passages: write one")
         self.passages = tuple(passages)
-        self._index = sqlite3.connect(":memory:")
+        self._index = sqlite3.connect(":memory:", check_same_thread=False)
         try:
             self._index.execute(_TABLE)
         except sqlite3.OperationalError as error:
@@ -69,11 +70,15 @@ class Shelf:
         words = _WORD.findall(said)
         rows = self._index.execute(_FIND, (" OR ".join(words),)).fetchall() if words else []
         return {
-            number - 1: (-_said_of(self.passages[number - 1], frozenset(words)), score)
+            number - 1: (*_suits(self.passages[number - 1], frozenset(words)), score)
             for number, score in rows
         }
 
 
-def _said_of(passage: Passage, words: frozenset[str]) -> float:
-    """How much of the condition of the rule that suits best is among the words, 0 to 1."""
-    return max(len(words.intersection(rule.words)) / len(rule.words) for rule in passage.rules)
+def _suits(passage: Passage, words: frozenset[str]) -> tuple[float, int]:
+    """Of the rule that suits best: minus the share of its words that are said, and its urgency."""
+    shares = [
+        (len(words.intersection(rule.words)) / len(rule.words), rule.level)
+        for rule in passage.rules
+    ]
+    return min((-share, -level if share == 1 else 0) for share, level in shares)
