@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from agent.errors import SluiceError
 from training.cage2.cli import app as cage2
+from training.teacher.cli import app as teacher
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _stderr = Console(stderr=True)
@@ -19,6 +20,7 @@ _stderr = Console(stderr=True)
 _SAMPLES = Path(__file__).parent.parent / "tests" / "captures"
 
 app.add_typer(cage2, name="cage2")
+app.add_typer(teacher, name="teacher")
 
 
 @app.callback()

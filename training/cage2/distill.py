@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from training.device import pick
 from training.distill import Distillation
 from training.errors import PolicyError
 from training.networks import ActorCritic
+from training.provenance import sha256
 from training.run import run
 from training.settings import Distilling
 
@@ -114,7 +114,7 @@ def _hire(tutor: Tutor, student: Blueprint) -> tuple[ActorCritic, dict[str, Any]
     # The name and not the whole path: the bytes are what counts, wherever they lie.
     return network, {
         "checkpoint": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256(path),
         "red": [str(name) for name in tutor.red],
         "provenance": provenance,
     }

@@ -46,6 +46,11 @@ class Plan(BaseModel):
     red: tuple[Red, ...] = (Red.B_LINE, Red.MEANDER)
     horizon: int = Field(100, ge=1, description="steps of an episode")
     start: str | None = Field(None, description="checkpoint whose weights training begins with")
-    teacher: str | None = Field(None, description="playbook, random, or a checkpoint; None: none")
+    teacher: str | None = Field(
+        None, description="playbook, passages, random, a checkpoint or a GGUF file; None: none"
+    )
+    unqualified: bool = Field(
+        False, description="take a language model that failed its examination, or had none"
+    )
     wrong: Fraction = Field(0.0, description="share of states in which the teacher errs on purpose")
     guidance: Guidance = Guidance()

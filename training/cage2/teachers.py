@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from training.cage2.brief import BRIEF
 from training.cage2.checkpoint import on_scenario, read
 from training.cage2.playbook import PlaybookTeacher
 from training.cage2.policy_teacher import PolicyTeacher
@@ -11,41 +12,52 @@ from training.cage2.scenario import load
 from training.cage2.short_actions import ShortActionsTeacher
 from training.errors import PolicyError
 from training.teacher.flawed import RandomTeacher, WrongTeacher
-from training.teacher.playbook.passages import FOLDER, read_all
+from training.teacher.llama import LlamaTeacher
 from training.teacher.playbook.reader import PassageTeacher
+from training.teacher.playgrounds import passages_of, prompt_of
+from training.teacher.qualification import require
 from training.teacher.teacher import Teacher
 
 
-def make_teacher(name: str, scenario: str, *, wrong: float = 0.0, seed: int = 0) -> Teacher:
+def make_teacher(
+    name: str, scenario: str, *, wrong: float = 0.0, seed: int = 0, unqualified: bool = False
+) -> Teacher:
     """A teacher for one scenario.
 
     Args:
         name: ``playbook``, ``passages`` (of the written playbook, followed to the letter),
-            ``random``, or a checkpoint's file.
+            ``random``, a checkpoint's file, or a language model's (``.gguf``).
         scenario: the network to defend: its name or file.
         wrong: share of the states in which it errs on purpose, 0 to 1.
         seed: of its chance.
+        unqualified: take a language model that failed its examination, or was never examined.
 
     Raises:
+        TeacherError: a language model that cannot be used, or may not guide.
         PolicyError: no such teacher, or a checkpoint of a flat network that defends another one.
         ScenarioError: no such scenario.
         ValueError: the share is none.
     """
-    teacher = _sound(name, scenario, seed)
+    teacher = _sound(name, scenario, seed, unqualified)
     return WrongTeacher(teacher, wrong, seed) if wrong else teacher
 
 
-def _sound(name: str, scenario: str, seed: int) -> Teacher:
+def _sound(name: str, scenario: str, seed: int, unqualified: bool) -> Teacher:
     if name == "playbook":
         return PlaybookTeacher()
     if name == "passages":
-        rules = [rule for passage in read_all(FOLDER / "cage2") for rule in passage.rules]
+        rules = [rule for passage in passages_of(BRIEF) for rule in passage.rules]
         return ShortActionsTeacher(PassageTeacher(rules))
     if name == "random":
         return RandomTeacher(seed)
+    if name.endswith(".gguf"):
+        if not unqualified:
+            require(Path(name))
+        return ShortActionsTeacher(LlamaTeacher(Path(name), prompt_of(BRIEF)))
     if not Path(name).exists():
         raise PolicyError(
-            f"no teacher {name!r}: say playbook, passages, random, or a checkpoint's file"
+            f"no teacher {name!r}: say playbook, passages, random, or the file of a checkpoint or"
+            " of a language model (.gguf)"
         )
     network, blueprint, _ = read(Path(name))
     there = load(scenario)

@@ -44,6 +44,7 @@ def train(
         PolicyError: the teacher's or the first checkpoint cannot be read, or does not fit.
         RunError: the folder holds another run, or one that has ended.
         ScenarioError: no such scenario or red agent.
+        TeacherError: a language model that cannot be used, or may not guide.
     """
     place = pick(device)
     network = fresh(plan.network, plan.ppo.seed).to(place)
@@ -73,6 +74,10 @@ def _guide(plan: Plan) -> Guide | None:
     if plan.teacher is None:
         return None
     teacher = make_teacher(
-        plan.teacher, plan.network.scenario, wrong=plan.wrong, seed=plan.ppo.seed
+        plan.teacher,
+        plan.network.scenario,
+        wrong=plan.wrong,
+        seed=plan.ppo.seed,
+        unqualified=plan.unqualified,
     )
     return Guide(teacher, plan.guidance)

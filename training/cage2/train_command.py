@@ -34,8 +34,14 @@ def train_command(
         str | None, typer.Option(help="a checkpoint whose weights training begins with")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="guides the run: playbook, random, or a checkpoint")
+        str | None,
+        typer.Option(
+            help="guides the run: playbook, passages, random, a checkpoint or a .gguf file"
+        ),
     ] = None,
+    unqualified: Annotated[
+        bool, typer.Option(help="take a language model that failed its examination, or had none")
+    ] = False,
     wrong: Annotated[
         float, typer.Option(min=0, max=1, help="share of states in which the teacher is to err")
     ] = 0.0,
@@ -57,7 +63,8 @@ def train_command(
     torch.set_num_threads(threads)
     plan = Plan(
         network=blueprint, ppo=settings, ending=ending, guidance=guidance,
-        red=tuple(red), horizon=horizon, start=start, teacher=teacher, wrong=wrong,
+        red=tuple(red), horizon=horizon, start=start, teacher=teacher, unqualified=unqualified,
+        wrong=wrong,
     )  # fmt: skip
     with training_bar("training", settings.steps) as show:
         result = train(folder / CHECKPOINT, plan, device=device, compiled=compiled, show=show)

@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
+from training.provenance import sha256
 from training.teacher.answer_cache import Disk, Latest
 from training.teacher.chat import render
 from training.teacher.llama_model import LlamaModel
@@ -91,7 +92,7 @@ class LlamaTeacher:
         self._model = LlamaModel(path, threads=threads, context=context)
         self._disk = None if disk is None else Disk(disk)
         # Of a large file this takes seconds, and is of no use without the disk.
-        self._identity = "" if disk is None else f"{_READING} {least} {_sha256(path)}"
+        self._identity = "" if disk is None else f"{_READING} {least} {sha256(path)}"
 
     @property
     def hit_rate(self) -> float:
@@ -255,8 +256,3 @@ def _first(choices: Choices) -> str:
 def _normalised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities from log-probabilities of what alone is possible."""
     return np.exp(scores - np.logaddexp.reduce(scores))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

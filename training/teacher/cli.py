@@ -1,0 +1,83 @@
+"""``sluice-train teacher``: commands about language models that teach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from agent.words import printable
+
+if TYPE_CHECKING:
+    from training.teacher.qualification import Certificate
+
+_PAPER: float = 3690.0  # ms a step of the paper's teacher, on a DGX-H100 (arXiv 2509.05311)
+
+app = typer.Typer(no_args_is_help=True, help="Language models as teachers: examine them.")
+
+
+@app.callback()
+def _root() -> None:
+    """Language models as teachers."""
+
+
+@app.command()
+def qualify(
+    model: Annotated[Path, typer.Argument(help="a GGUF file")],
+    threads: Annotated[int, typer.Option(min=1, help="of llama.cpp; on busy cores, 1")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="of changed passages and permutations")] = 0,
+    write: Annotated[bool, typer.Option(help="keep the certificate beside the model")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
+) -> None:
+    """Examine a language model: exit status 0 if it may guide, 1 if not."""
+    from training.teacher.cases import read_cases
+    from training.teacher.certify import certify
+    from training.teacher.qualification import place_of
+
+    stderr = Console(stderr=True)
+    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
+        task = bar.add_task("examining", total=None)
+        certificate = certify(
+            model, read_cases(), threads=threads, seed=seed, advance=lambda: bar.advance(task)
+        )
+    if write:
+        place_of(model).write_text(certificate.model_dump_json(indent=1) + "\n")
+    if as_json:
+        print(certificate.as_json())
+    else:
+        _print(model, certificate)
+    raise typer.Exit(1 if certificate.failed else 0)
+
+
+def _print(model: Path, certificate: Certificate) -> None:
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    found = certificate.result
+    console.print(
+        f"{printable(str(model))}: {certificate.parameters:,} weights,"
+        f" {certificate.bytes / 1e6:.1f} MB, asked about {found.cases} states\n"
+    )
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for what, value in (
+        ("a best action is the likeliest", f"{found.top1:.1%}"),
+        ("a best action is among three", f"{found.top3:.1%}"),
+        ("… without passages, the likeliest", f"{found.without_passages_top1:.1%}"),
+        ("follows a changed passage", f"{found.flip_rate:.1%} of {found.flips}"),
+        ("divergence from the passages", f"{found.kl:.3f} nats"),
+        ("error of the best actions' share", f"{found.calibration:.3f}"),
+        ("changed by moving hosts", f"{found.permutation_tv:.4f}"),
+        ("changed by the lines' order", f"{found.order_tv:.4f}"),
+        ("changed by hosts of no worth", f"{found.size_tv:.4f}"),
+        *(
+            (f"ms an answer, {name}", f"{times['p50']:.3f}, 99 % in {times['p99']:.3f}")
+            for name, times in found.latency_ms.items()
+        ),
+        ("ms an answer, the paper's on a DGX-H100", f"{_PAPER:,.0f}"),
+    ):
+        table.add_row(what, value)
+    console.print(table)
+    verdict = "; ".join(certificate.failed)
+    console.print(f"\nmay not guide: {verdict}" if verdict else "\nmay guide")
