@@ -34,12 +34,14 @@ class Reader:
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
         self.answered: dict[tuple[tuple[str, ...], tuple[str, ...]], torch.Tensor] = {}
+        self.remembered: list[bool] = []  # of each answer, whether it was
 
     def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
         return torch.stack([self._row(state) for state in states])
 
     def _row(self, state: StateText) -> torch.Tensor:
         key = (state.lines, state.actions)
+        self.remembered.append(key in self.answered)
         if key not in self.answered:
             said = self.asking(state, 0).user.splitlines()
             rules = [parse(line) for line in said if line.startswith(" ")]
@@ -299,10 +301,14 @@ def test_every_answer_that_counts_is_announced() -> None:
 
 @pytest.mark.usefixtures("book")
 def test_times_are_told_of_each_way_to_ask() -> None:
-    found = sat(lambda state: [1] * len(state.actions), [TAKEN, IDLE]).latency_ms
+    asking = Asking()
+    reader = Reader(asking)
+    found = examine(reader, asking, [TAKEN, IDLE]).latency_ms
     assert [*found] == ["cold", "prefix", "state"]
     for times in found.values():
         assert 0 < times["p50"] <= times["p99"]
+    assert reader.remembered[-6:-4] == [False, False]  # cold
+    assert reader.remembered[-2:] == [True, True]  # state
 
 
 def test_an_examination_is_repeated_to_the_bit_by_its_seed() -> None:
