@@ -52,19 +52,27 @@ def read_cases(path: Path = CASES) -> list[Case]:
     """
     try:
         rows = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TeacherError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TeacherError(f"{path}: cannot be read ({error})") from error
     return [_case(row, f"{path}:{number}") for number, row in enumerate(rows, 1)]
 
 
 def _case(row: str, where: str) -> Case:
     try:
         found = json.loads(row)
-        brief, lines, best = BRIEFS[found["playground"]], found["lines"], found["best"]
-        hosts = [line.split()[0] for line in lines] if brief.on_hosts else []
-        case = Case(brief, tuple(lines), labels(brief.kinds, hosts), tuple(best))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        brief = BRIEFS[found["playground"]]
+        lines, best = _strings(found["lines"]), _strings(found["best"])
+    except (ValueError, KeyError, TypeError) as error:
         raise TeacherError(f"{where}: no case of the examination ({error!r})") from error
-    if not case.best or not {*case.best} <= {*case.actions}:
+    hosts = [line.partition(" ")[0] for line in lines] if brief.on_hosts else []
+    case = Case(brief, lines, labels(brief.kinds, hosts), best)
+    if not {*case.best} <= {*case.actions}:
         raise TeacherError(f"{where}: names a best action that is not there")
     return case
+
+
+def _strings(found: object) -> tuple[str, ...]:
+    """What must be a list of strings, at least one."""
+    if not isinstance(found, list) or not found or not all(isinstance(x, str) for x in found):
+        raise TypeError(f"not a list of strings: {found!r}")
+    return tuple(found)

@@ -36,7 +36,7 @@ def qualify(
     """Examine a language model: exit status 0 if it may guide, 1 if not."""
     from training.teacher.cases import read_cases
     from training.teacher.certify import certify
-    from training.teacher.qualification import place_of
+    from training.teacher.qualification import keep
 
     stderr = Console(stderr=True)
     with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
@@ -44,12 +44,12 @@ def qualify(
         certificate = certify(
             model, read_cases(), threads=threads, seed=seed, advance=lambda: bar.advance(task)
         )
-    if write:
-        place_of(model).write_text(certificate.model_dump_json(indent=1) + "\n")
     if as_json:
         print(certificate.as_json())
     else:
         _print(model, certificate)
+    if write:
+        keep(model, certificate)
     raise typer.Exit(1 if certificate.failed else 0)
 
 

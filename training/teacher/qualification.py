@@ -51,7 +51,7 @@ class Certificate(BaseModel):
             f"moving hosts changes its advice by {found.permutation_tv:.3f},"
             f" above {MOST_PERMUTED}": found.permutation_tv <= MOST_PERMUTED,
             f"loses only {lost:.1%} of top1 without passages, below {LEAST_FROM_PASSAGES:.0%}": (
-                lost >= LEAST_FROM_PASSAGES
+                round(lost, 6) >= LEAST_FROM_PASSAGES
             ),
         }
         return [what for what, met in requirements.items() if not met]
@@ -72,6 +72,18 @@ def place_of(model: Path) -> Path:
     return model.with_name(f"{model.name}.qualification.json")
 
 
+def keep(model: Path, certificate: Certificate) -> None:
+    """Put a certificate beside its file.
+
+    Raises:
+        TeacherError: it cannot be written there.
+    """
+    try:
+        place_of(model).write_text(certificate.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise TeacherError(f"{place_of(model)}: cannot be written ({error.strerror})") from error
+
+
 def require(model: Path) -> None:
     """Make sure that a file passed its examination.
 
@@ -85,7 +97,7 @@ def require(model: Path) -> None:
         certificate = Certificate.model_validate_json(place_of(model).read_text())
     except FileNotFoundError:
         raise TeacherError(f"{model}: was never examined as a teacher; run {examine}") from None
-    except (OSError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise TeacherError(
             f"{place_of(model)}: cannot be read ({' '.join(str(error).split())}); run {examine}"
         ) from error
@@ -93,5 +105,6 @@ def require(model: Path) -> None:
         raise TeacherError(f"{model}: was changed since its examination; run {examine}")
     if certificate.failed:
         raise TeacherError(
-            f"{model}: failed its examination as a teacher ({'; '.join(certificate.failed)})"
+            f"{model}: failed its examination as a teacher ({'; '.join(certificate.failed)});"
+            " --unqualified takes it all the same"
         )

@@ -100,13 +100,16 @@ def examine(
     Args:
         teacher: asks through ``asking``.
         asking: what its questions are made by.
-        cases: of all playgrounds.
+        cases: of all playgrounds, at least one with hosts.
         seed: of the choice of changed passages and of permutations.
-        advance: called after each answer.
+        advance: called after each answer that is not timed.
 
     Raises:
         TeacherError: it cannot answer.
+        ValueError: no case has hosts.
     """
+    if not any(case.brief.on_hosts for case in cases):
+        raise ValueError("an examination without a case with hosts")
     room = _Room(teacher, asking, advance)
     chance = random.Random(seed)
     wanted = [_prescribed(case, passages_of(case.brief)) for case in cases]
@@ -173,9 +176,12 @@ class _Room:
         brief = next(case.brief for case in cases if case.brief.on_hosts)
         self.asking.prompt = Prompt(brief, Shelf(passages_of(brief)))
         self._times(states[:1])  # what happens once only
+        cold = self._times(states, before=self.teacher.forget)
+        self.teacher.forget()
+        self._times(states[-1:])
         return {
-            "cold": self._times(states, before=self.teacher.forget),
-            "prefix": self._times(states),
+            "cold": cold,
+            "prefix": self._times(states[:-1] or states),
             "state": self._times(states),
         }
 
@@ -192,9 +198,9 @@ class _Room:
 
 
 def flips(cases: Sequence[Case], chance: random.Random) -> list[tuple[Case, list[Passage]]]:
-    """Cases whose best action changes because one word of a passage does, with the passages.
+    """Cases whose best action changes because a passage does, with the passages.
 
-    The rule that the best action follows gets another action, which no rule had advised there.
+    The rule that the best action follows advises another action instead of its own.
     """
     found = []
     for case in chance.sample(cases, len(cases)):
@@ -269,7 +275,8 @@ def _tv(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
 
 
 def _share(hits: Iterable[bool]) -> float:
-    return float(np.mean([*hits]))
+    counted = [*hits]
+    return float(np.mean(counted)) if counted else 0.0
 
 
 def _moved(case: Case, chance: random.Random) -> tuple[Case, list[int]]:
