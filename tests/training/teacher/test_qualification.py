@@ -144,7 +144,8 @@ def test_one_that_failed_is_refused_with_its_reasons(model: Path) -> None:
     place_of(model).write_text(failed.model_dump_json())
     assert refused(model) == (
         f"{model}: failed its examination as a teacher"
-        " (top1 60.0%, below 90%; top3 75.0%, below 98%)"
+        " (top1 60.0%, below 90%; top3 75.0%, below 98%);"
+        " --unqualified takes it all the same"
     )
 
 
