@@ -1,10 +1,10 @@
 """From a state to what a language model is asked about it.
 
-The prompt has the parts of arXiv 2509.05311's: a role, one objective, the hosts under generic
-labels in order of importance, a line each, the allowed actions, and the answer's format; and the
-passages of the playbook that concern the state. What all states of a playground have in common
-comes first, so that it stays in the model's key-value cache, then the passages, which change less
-than hosts do.
+The prompt has the parts of arXiv 2509.05311's: a role, one objective, the allowed actions, the
+answer's format, and the hosts under generic labels in order of importance, a line each. Below a
+host stands what the passages that were found for the state say of it, where they say anything: the
+most urgent of the rules that hold. What all states of a playground have in common comes first, so
+that it stays in the model's key-value cache.
 
 Everything in it is of our own making: lines consist of labels and words of a fixed vocabulary,
 which is checked, so that no name, address or payload from a network can reach a model.
@@ -19,15 +19,15 @@ from typing import Final
 
 from training.errors import TeacherError
 from training.teacher.playbook.retrieval import Shelf
-from training.teacher.playbook.rule import Rule
+from training.teacher.playbook.rule import Rule, followed
 from training.teacher.question import Choices, Question, choices
 from training.teacher.teacher import StateText
 
-PASSAGES: Final = 4  # in a prompt, at most
+PASSAGES: Final = 8  # that are retrieved for a state, at most
 REPLY: Final = "Action: "
 _SYSTEM: Final = """\
-{role} {objective} Passages say what may, should, must, urgently or immediately be done to those \
-they describe. Actions: {actions}. Answer: action{host}."""
+{role} {objective} Below a {subject} is what may, should, must, urgently or immediately be done. \
+Actions: {actions}. Answer: action{host}."""
 _LINE: Final = re.compile(r"(host[0-9]{1,3}|flow)( [a-z]+)*")
 
 
@@ -39,7 +39,7 @@ class Brief:
         name: of the playground, and of the folder of its passages.
         role: who the teacher is, a sentence.
         objective: what it is to achieve, a sentence.
-        subjects: what lines are about, as a headline.
+        subject: what a line is about.
         words: all that may be said in lines.
         kinds: of actions; the first one changes nothing.
         on_hosts: whether the others are done to a host.
@@ -48,7 +48,7 @@ class Brief:
     name: str
     role: str
     objective: str
-    subjects: str
+    subject: str
     words: frozenset[str]
     kinds: tuple[str, ...]
     on_hosts: bool
@@ -60,7 +60,7 @@ class Prompt:
     Args:
         brief: of the playground.
         shelf: the playbook; without one, nothing is retrieved.
-        passages: in a prompt, at most.
+        passages: that are retrieved for a state, at most.
     """
 
     def __init__(self, brief: Brief, shelf: Shelf | None, passages: int = PASSAGES) -> None:
@@ -71,8 +71,8 @@ class Prompt:
 
         Args:
             state: with lines of labels and words, most important first.
-            shortened: how many lines to cut down to their labels: those that say least first, and
-                among equals the least important.
+            shortened: how many lines to cut down to their labels: first those of which no passage
+                speaks, then by urgency; of equals, those that say least, and then the last.
 
         Raises:
             TeacherError: a line or an action is not in the playground's vocabulary.
@@ -81,8 +81,8 @@ class Prompt:
         self._check(state.lines, asked.kinds)
         found = self.shelf.find(state.lines, self.passages) if self.shelf else []
         rules = [rule for passage in found for rule in passage.rules]
-        lines = shorten(state.lines, shortened)
-        return compose(self.brief, rules, lines, asked)
+        told = [followed(rules, frozenset(line.split()[1:])) for line in state.lines]
+        return compose(self.brief, *shorten(state.lines, told, shortened), asked)
 
     def _check(self, lines: Sequence[str], kinds: Sequence[str]) -> None:
         """Make sure that nothing reaches a model but what the playground's brief knows."""
@@ -100,21 +100,43 @@ class Prompt:
                 )
 
 
-def compose(brief: Brief, rules: Sequence[Rule], lines: Sequence[str], asked: Choices) -> Question:
-    """The question about a state to which these rules may apply."""
+def compose(
+    brief: Brief, lines: Sequence[str], told: Sequence[Sequence[Rule]], asked: Choices
+) -> Question:
+    """The question about a state.
+
+    Args:
+        brief: of its playground.
+        lines: of it.
+        told: rules that stand below each line.
+        asked: what can be done.
+    """
     system = _SYSTEM.format(
         role=brief.role,
         objective=brief.objective,
+        subject=brief.subject,
         actions=", ".join(asked.kinds),
-        host=" and host" * any(asked.hosts),
+        host=" and host" * brief.on_hosts,
     )
-    # A rule is indented so that its first word is spelled as it is in the middle of a line.
-    said = ["Passages:", *(f" {rule}" for rule in rules)] if rules else []
-    return Question(system, "\n".join([*said, f"{brief.subjects}:", *lines]), REPLY, asked)
+    # A rule is indented so that it cannot be taken for a line, and that its first word is spelled
+    # as it is in the middle of one.
+    below = [
+        "\n".join([line, *(f" {rule}" for rule in rules)])
+        for line, rules in zip(lines, told, strict=True)
+    ]
+    return Question(system, "\n".join(below), REPLY, asked)
 
 
-def shorten(lines: Sequence[str], count: int) -> list[str]:
-    """Lines, so many of which are cut down to their labels; see :class:`Prompt`."""
-    by_use = sorted(range(len(lines)), key=lambda i: (len(lines[i].split()), -i))
-    cut = set(by_use[:count])
-    return [line.partition(" ")[0] if i in cut else line for i, line in enumerate(lines)]
+def shorten(
+    lines: Sequence[str], told: Sequence[Sequence[Rule]], count: int
+) -> tuple[list[str], list[Sequence[Rule]]]:
+    """Lines and rules, so many of which are cut down to their labels; see :class:`Prompt`."""
+
+    def use(i: int) -> tuple[int, int, int]:
+        return max((rule.level for rule in told[i]), default=-1), len(lines[i].split()), -i
+
+    cut = set(sorted(range(len(lines)), key=use)[:count])
+    return (
+        [line.partition(" ")[0] if i in cut else line for i, line in enumerate(lines)],
+        [() if i in cut else rules for i, rules in enumerate(told)],
+    )

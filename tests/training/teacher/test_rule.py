@@ -16,7 +16,6 @@ from training.teacher.playbook.rule import (
     followed,
     parse,
     prescribe,
-    verdict,
 )
 
 KINDS = ("sleep", "restore", "decoy", "remove")  # the first changes nothing
@@ -145,15 +144,6 @@ def test_a_rule_may_say_to_wait() -> None:
 def test_where_nothing_holds_one_waits() -> None:
     assert advice({"host1": "cheap", "host2": ""}, "must decoy if cheap and bare") == {"sleep": 1}
     assert advice({}, "must decoy if cheap") == {"sleep": 1}
-    assert verdict([parse("must decoy if bare")], frozenset({"cheap"}), "sleep") == {"sleep": 1}
-
-
-def test_a_verdict_by_hand() -> None:
-    playbook = [parse("must restore or remove if vital"), parse("must decoy if bare")]
-    found = verdict(
-        [*playbook, parse("should sleep if bare")], frozenset({"vital", "bare"}), "sleep"
-    )
-    assert found == pytest.approx({"restore": 0.375, "remove": 0.125, "decoy": 0.5})
 
 
 @given(PLAYBOOKS, STATES)
@@ -161,8 +151,6 @@ def test_probabilities_sum_to_one(playbook: list[Rule], state: Subjects) -> None
     found = prescribe(playbook, state, "sleep")
     assert sum(found.values()) == pytest.approx(1)
     assert min(found.values()) > 0
-    for said in state.values():
-        assert sum(verdict(playbook, said, "sleep").values()) == pytest.approx(1)
 
 
 @given(PLAYBOOKS, STATES, st.data())

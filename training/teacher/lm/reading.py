@@ -23,10 +23,8 @@ _HOST: Final = " host"
 class Reader:
     """Turns exercises into examples.
 
-    What is to be learned of one: the kind of action, where its label begins; for one kind, its
-    hosts, where their number follows; and at the end of each line what its subject alone calls
-    for. The last is asked for in training only: it tells the model, at the place where everything
-    about a host is known, what to make of it.
+    What is to be learned of one: the kind of action, where its label begins, and for one kind, its
+    hosts, where their number follows.
 
     Args:
         tokenizer: with a single token for each number of a host and each kind of action.
@@ -47,13 +45,8 @@ class Reader:
         advice, question = exercise.advice, exercise.question
         kinds = by_kind(advice)
         text = render(question, CHAT_TEMPLATE) + question.reply.rstrip()
-        tokens, starts = self.tokenizer.encode_with_starts(text)
-        at = {start: place for place, start in enumerate(starts)}
+        tokens = self.tokenizer.encode(text, special=True)
         targets: dict[int, Mapping[int, float]] = {len(tokens) - 1: self._kinds(kinds)}
-        end = text.index("\n".join(exercise.lines)) - 1
-        for line, verdict in zip(exercise.lines, exercise.verdicts, strict=True):
-            end += len(line) + 1
-            targets[at[end]] = self._kinds(verdict)
         asked = {kind: share for kind, share in kinds.items() if (kind, "") not in advice}
         if asked and self._has_hosts(exercise):
             # By the root, so that kinds that are less likely are asked for, too.

@@ -97,12 +97,6 @@ class Tokenizer:
         self._bpe.encode_special_tokens = not special
         return self._bpe.encode(text, add_special_tokens=False).ids
 
-    def encode_with_starts(self, text: str) -> tuple[list[int], list[int]]:
-        """Numbers of the text's tokens, special ones included, and where in it each begins."""
-        self._bpe.encode_special_tokens = False
-        encoding = self._bpe.encode(text, add_special_tokens=False)
-        return encoding.ids, [start for start, _ in encoding.offsets]
-
     def decode(self, tokens: Sequence[int]) -> str:
         """The text; bytes that are no UTF-8 become replacement characters."""
         return self._bpe.decode(tokens, skip_special_tokens=False)

@@ -88,19 +88,13 @@ def _listed(text: str, between: str) -> tuple[str, ...]:
 
 def followed(rules: Sequence[Rule], said: frozenset[str]) -> list[Rule]:
     """The most urgent of the rules that hold for a subject."""
-    holding = [rule for rule in rules if rule.holds(said)]
-    urgent = max((rule.level for rule in holding), default=0)
-    return [rule for rule in holding if rule.level == urgent]
+    return most_urgent([rule for rule in rules if rule.holds(said)])
 
 
-def verdict(rules: Sequence[Rule], said: frozenset[str], wait: str) -> dict[str, float]:
-    """Probabilities of the kinds for one subject alone; ``wait`` if no rule holds for it."""
-    mine = followed(rules, said)
-    kinds: dict[str, float] = {} if mine else {wait: 1.0}
-    for rule in mine:
-        for kind, share in rule.shares.items():
-            kinds[kind] = kinds.get(kind, 0.0) + share / len(mine)
-    return kinds
+def most_urgent(rules: Sequence[Rule]) -> list[Rule]:
+    """Those of the highest level."""
+    urgent = max((rule.level for rule in rules), default=0)
+    return [rule for rule in rules if rule.level == urgent]
 
 
 def prescribe(rules: Sequence[Rule], subjects: Subjects, wait: str) -> Advice:
@@ -111,9 +105,13 @@ def prescribe(rules: Sequence[Rule], subjects: Subjects, wait: str) -> Advice:
         subjects: in any order.
         wait: the kind of action that changes nothing.
     """
+    return weigh({label: followed(rules, said) for label, said in subjects.items()}, wait)
+
+
+def weigh(follows: Mapping[str, Sequence[Rule]], wait: str) -> Advice:
+    """The advice if each subject follows these rules, which are equally urgent."""
     weights: Advice = {(wait, ""): 1 / RATIO}
-    for label, said in subjects.items():
-        mine = followed(rules, said)
+    for label, mine in follows.items():
         for rule in mine:
             for kind, share in rule.shares.items():
                 key = (kind, "" if kind == wait else label)
