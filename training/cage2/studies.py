@@ -162,7 +162,7 @@ def _transfer() -> Study:
 
 def _speed() -> Study:
     lb = plan(network={"variant": Variant.LB}, red=(Red.B_LINE,))
-    batches = {f"{n} environments": plan(lb, ppo={"num_envs": n}) for n in (8, 32, 128)}
+    batches = {f"{n} environments": plan(lb, ppo={"num_envs": n}) for n in (32, 128)}
     return _both_ways(
         "speed",
         "How long does it take until B_line takes no more than 20 in 100 steps, under `lb`?",
