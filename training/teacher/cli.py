@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from agent.words import printable
+from training.options import with_options
+from training.progress import training_bar
+from training.teacher.lm.recipe import Recipe
 
 if TYPE_CHECKING:
     from training.teacher.qualification import Certificate
@@ -51,6 +55,30 @@ def qualify(
     if write:
         keep(model, certificate)
     raise typer.Exit(1 if certificate.failed else 0)
+
+
+@app.command("train")
+@with_options(recipe=Recipe)
+def train_command(
+    folder: Annotated[Path, typer.Argument(help="of the build; a cut-off build goes on there")],
+    recipe: Recipe,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="of the CPU")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
+) -> None:
+    """Train a small language model of our own, and write it as GGUF files."""
+    import torch
+
+    from training.device import pick
+    from training.teacher.lm.build import build
+
+    torch.set_num_threads(threads)
+    with training_bar("reading", recipe.tuning_steps) as show:
+        result = build(folder, recipe, device=pick(device), show=show)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print(f"{folder}: {result['parameters']:,} weights, agrees {result['agreement']:.1%}")
 
 
 def _print(model: Path, certificate: Certificate) -> None:

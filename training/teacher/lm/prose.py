@@ -25,7 +25,8 @@ def prose() -> list[str]:
         TeacherError: a passage is none.
     """
     sections = HANDBOOK.read_text(encoding="utf-8").split("\n## ")
-    reasons = [f"{rule.name}: {rule.reason}" for rule in (*CAGE2_RULES, *GATEWAY_RULES)]
+    reasons = [f"{rule.name}: {rule.reason}" for rule in CAGE2_RULES]
+    reasons += [f"{rule.name}: {rule.reason}" for rule in GATEWAY_RULES]
     passages = [
         f"{passage.title}. {passage.reason}\n{passage}"
         for brief in BRIEFS.values()
