@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
 
-.PHONY: help setup replay test lint bench samples policy clean
+.PHONY: help setup replay test lint bench samples policy teacher clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -40,6 +40,11 @@ samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated
 
 policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
 	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice
+
+teacher: $(VENV)/.dev  ## train the language model that teaches, and examine it: hours, goes on if cut off
+	$(PIP) --editable '.[dev,teacher]'
+	$(BIN)/sluice-train teacher train $(OUT)/teacher
+	$(BIN)/sluice-train teacher qualify $(OUT)/teacher/teacher-Q8_0.gguf
 
 clean:  ## remove what was made, the virtual environment too
 	rm -rf $(VENV) $(OUT) build dist *.egg-info
