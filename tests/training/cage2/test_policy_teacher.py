@@ -133,7 +133,7 @@ def test_a_teacher_can_be_made_to_err(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", ["oracle", "missing.pt"])
 def test_an_unknown_teacher_is_refused(name: str) -> None:
-    with pytest.raises(PolicyError, match=f"'{name}': say playbook, passages, random, or a "):
+    with pytest.raises(PolicyError, match=f"'{name}': say playbook, passages, random, or the "):
         make_teacher(name, "official")
 
 

@@ -103,7 +103,7 @@ def test_shipped_cases_can_be_asked_about(brief: Brief) -> None:
     ask = Prompt(brief, None)
     for case in SHIPPED:
         if case.brief == brief:
-            assert ask(case.state).user == "\n".join([f"{brief.subjects}:", *case.lines])
+            assert ask(case.state).user == "\n".join(case.lines)
 
 
 @PLAYGROUNDS
