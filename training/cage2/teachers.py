@@ -13,6 +13,7 @@ from training.cage2.short_actions import ShortActionsTeacher
 from training.errors import PolicyError
 from training.teacher.flawed import RandomTeacher, WrongTeacher
 from training.teacher.llama import LlamaTeacher
+from training.teacher.playbook.passages import rules_of
 from training.teacher.playbook.reader import PassageTeacher
 from training.teacher.playgrounds import passages_of, prompt_of
 from training.teacher.qualification import require
@@ -46,8 +47,7 @@ def _sound(name: str, scenario: str, seed: int, unqualified: bool) -> Teacher:
     if name == "playbook":
         return PlaybookTeacher()
     if name == "passages":
-        rules = [rule for passage in passages_of(BRIEF) for rule in passage.rules]
-        return ShortActionsTeacher(PassageTeacher(rules))
+        return ShortActionsTeacher(PassageTeacher(rules_of(passages_of(BRIEF))))
     if name == "random":
         return RandomTeacher(seed)
     if name.endswith(".gguf"):

@@ -14,7 +14,7 @@ from rich.table import Table
 from agent.words import printable
 from training.options import with_options
 from training.progress import training_bar
-from training.teacher.lm.recipe import Recipe
+from training.teacher.lm.recipe import Architecture, Recipe
 
 if TYPE_CHECKING:
     from training.teacher.qualification import Certificate
@@ -58,9 +58,10 @@ def qualify(
 
 
 @app.command("train")
-@with_options(recipe=Recipe)
+@with_options(architecture=Architecture, recipe=Recipe)
 def train_command(
     folder: Annotated[Path, typer.Argument(help="of the build; a cut-off build goes on there")],
+    architecture: Architecture,
     recipe: Recipe,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="of the CPU")] = 2,
@@ -74,7 +75,7 @@ def train_command(
 
     torch.set_num_threads(threads)
     with training_bar("reading", recipe.tuning_steps) as show:
-        result = build(folder, recipe, device=pick(device), show=show)
+        result = build(folder, architecture, recipe, device=pick(device), show=show)
     if as_json:
         print(json.dumps(result))
     else:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from training.errors import TeacherError
+from training.teacher.playbook.passages import rules_of
 from training.teacher.playbook.retrieval import Shelf
 from training.teacher.playbook.rule import Rule, followed
 from training.teacher.question import Choices, Question, choices
@@ -80,7 +81,7 @@ class Prompt:
         asked = choices(state.actions)
         self._check(state.lines, asked.kinds)
         found = self.shelf.find(state.lines, self.passages) if self.shelf else []
-        rules = [rule for passage in found for rule in passage.rules]
+        rules = rules_of(found)
         told = [followed(rules, frozenset(line.split()[1:])) for line in state.lines]
         return compose(self.brief, *shorten(state.lines, told, shortened), asked)
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from training.teacher.cases import Case
-from training.teacher.playbook.passages import Passage
+from training.teacher.playbook.passages import Passage, rules_of
 from training.teacher.playbook.reader import PassageTeacher, subjects
 from training.teacher.playbook.retrieval import Shelf
 from training.teacher.playbook.rule import Rule, followed
@@ -221,10 +221,9 @@ def flips(cases: Sequence[Case], chance: random.Random) -> list[tuple[Case, list
 
 def _decisive(case: Case, passages: Sequence[Passage]) -> Rule | None:
     """The rule that the best action follows, if it is a single one."""
-    rules = [rule for passage in passages for rule in passage.rules]
     said = subjects(case.lines)
     _, _, host = case.best[0].partition(" ")
-    mine = followed(rules, said[host] if host else next(iter(said.values())))
+    mine = followed(rules_of(passages), said[host] if host else next(iter(said.values())))
     return mine[0] if len(mine) == 1 else None
 
 
@@ -234,8 +233,7 @@ def _edited(passage: Passage, old: Rule, new: Rule) -> Passage:
 
 def _prescribed(case: Case, passages: Sequence[Passage]) -> torch.Tensor:
     """What passages prescribe ``(actions,)``."""
-    rules = [rule for passage in passages for rule in passage.rules]
-    return PassageTeacher(rules).distribution([case.state])[0]
+    return PassageTeacher(rules_of(passages)).distribution([case.state])[0]
 
 
 def _best(case: Case, row: torch.Tensor) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.teacher.lm.model import Architecture, Decoder
+from training.teacher.lm.model import Decoder
+from training.teacher.lm.recipe import Architecture
 from training.teacher.lm.tokenizer import Tokenizer
 
 VOCABULARY = 360

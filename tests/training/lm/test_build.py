@@ -17,17 +17,15 @@ from training.teacher.lm.exercises import FEWEST, MOST, Exercise, draw
 from training.teacher.lm.model import load
 from training.teacher.lm.prose import documents, incident, prose, vocabulary
 from training.teacher.lm.reading import Exercises, Reader, by_kind
-from training.teacher.lm.recipe import Recipe
+from training.teacher.lm.recipe import Architecture, Recipe
 from training.teacher.lm.tokenizer import Tokenizer
 from training.teacher.playbook.reader import subjects
 from training.teacher.playbook.rule import followed, prescribe
 from training.teacher.playgrounds import BRIEFS, prompt_of
 from training.teacher.teacher import StateText
 
-TINY = Recipe(
-    vocabulary=900, width=32, layers=1, heads=2, hidden=64, documents=200, window=64, windows=4,
-    pretraining_steps=3, exercises=4, tuning_steps=3,
-)  # fmt: skip
+SMALL = Architecture(vocabulary=900, width=32, layers=1, heads=2, kv_heads=2, hidden=64)
+TINY = Recipe(documents=200, window=64, windows=4, pretraining_steps=3, exercises=4, tuning_steps=3)
 
 
 @cache
@@ -122,7 +120,7 @@ def test_a_build_goes_through_and_is_not_made_twice(tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp", reason="needs llama.cpp: pip install 'sluicegate[teacher]'")
     from training.teacher.llama import LlamaTeacher
 
-    made = build(tmp_path, TINY, device=torch.device("cpu"))
+    made = build(tmp_path, SMALL, TINY, device=torch.device("cpu"))
     files = [tmp_path / f"teacher-{kind}.gguf" for kind in ("F32", *QUANTISED)]
     assert made["files"] == {file.name: file.stat().st_size for file in files}
     model = load(tmp_path / "tuned" / BEST)
@@ -137,15 +135,18 @@ def test_a_build_goes_through_and_is_not_made_twice(tmp_path: Path) -> None:
             row = teacher.distribution([state])[0]
         assert row.sum().item() == pytest.approx(1, abs=1e-5)
     before = [file.read_bytes() for file in files]
-    assert build(tmp_path, TINY, device=torch.device("cpu")) == made
+    assert build(tmp_path, SMALL, TINY, device=torch.device("cpu")) == made
     assert [file.read_bytes() for file in files] == before
 
 
 def test_a_build_by_another_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tuned").mkdir()
     other = TINY.model_copy(update={"pretraining_steps": 0, "tuning_steps": 9})
-    asked = {"asked": other.model_dump(mode="json"), "begun": {}}
+    asked = {
+        "asked": {"architecture": SMALL.model_dump(), "recipe": other.model_dump()},
+        "begun": {},
+    }
     (tmp_path / "tuned" / "settings.json").write_text(json.dumps(asked))
     same = other.model_copy(update={"tuning_steps": 3})
     with pytest.raises(RunError, match="a run with other settings is there"):
-        build(tmp_path, same, device=torch.device("cpu"))
+        build(tmp_path, SMALL, same, device=torch.device("cpu"))

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from tests.training.lm.small import VOCABULARY, decoder, outspoken
 from training.errors import TeacherError
-from training.teacher.lm.model import Architecture, Block, RMSNorm, angles, load, rotate, save
+from training.teacher.lm.model import Block, RMSNorm, angles, load, rotate, save
+from training.teacher.lm.recipe import Architecture
 
 
 def test_norm_by_hand() -> None:

@@ -21,10 +21,10 @@ from training.run import RESULT, run
 from training.teacher.lm.batch import Data, PackedText
 from training.teacher.lm.gguf_file import Quantisation, quantise, write
 from training.teacher.lm.learn import LanguageLearner, Learning
-from training.teacher.lm.model import Architecture, Decoder, load, save
+from training.teacher.lm.model import Decoder, load, save
 from training.teacher.lm.prose import documents, vocabulary
 from training.teacher.lm.reading import Exercises, Reader
-from training.teacher.lm.recipe import Recipe
+from training.teacher.lm.recipe import Architecture, Recipe
 from training.teacher.lm.tokenizer import END_OF_TEXT, Tokenizer
 
 TOKENIZER: Final = "tokenizer.json"
@@ -37,13 +37,19 @@ Show = Callable[[dict[str, float]], object]
 
 
 def build(
-    folder: Path, recipe: Recipe, *, device: torch.device, show: Show = lambda _: None
+    folder: Path,
+    architecture: Architecture,
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    show: Show = lambda _: None,
 ) -> dict[str, Any]:
     """Make a teacher, going on from what is in the folder.
 
     Args:
         folder: of everything.
-        recipe: how.
+        architecture: of the model; its vocabulary is as large as texts allow, up to what it says.
+        recipe: how it is trained.
         device: to train on.
         show: called with every row of metrics.
 
@@ -56,10 +62,10 @@ def build(
         TeacherError: llama.cpp is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(folder / TOKENIZER, recipe)
+    tokenizer = _tokenizer(folder / TOKENIZER, architecture.vocabulary, recipe.seed)
     torch.manual_seed(recipe.seed)
-    model = Decoder(_architecture(recipe, len(tokenizer)))
-    about = recipe.model_dump(mode="json")
+    model = Decoder(architecture.model_copy(update={"vocabulary": len(tokenizer)}))
+    about = {"architecture": architecture.model_dump(), "recipe": recipe.model_dump()}
     if recipe.pretraining_steps:
         text = PackedText(_text(tokenizer, recipe), recipe.window, recipe.windows)
         learning = _learning(recipe, recipe.pretraining_steps)
@@ -78,18 +84,6 @@ def build(
     }
 
 
-def _architecture(recipe: Recipe, vocabulary: int) -> Architecture:
-    return Architecture(
-        vocabulary=vocabulary,
-        width=recipe.width,
-        layers=recipe.layers,
-        heads=recipe.heads,
-        kv_heads=recipe.heads,
-        hidden=recipe.hidden,
-        context=recipe.context,
-    )
-
-
 def _learning(recipe: Recipe, steps: int) -> Learning:
     return Learning(
         seed=recipe.seed,
@@ -101,9 +95,9 @@ def _learning(recipe: Recipe, steps: int) -> Learning:
     )
 
 
-def _tokenizer(path: Path, recipe: Recipe) -> Tokenizer:
+def _tokenizer(path: Path, size: int, seed: int) -> Tokenizer:
     if not path.exists():
-        Tokenizer.train(vocabulary(recipe.seed), recipe.vocabulary).save(path)
+        Tokenizer.train(vocabulary(seed), size).save(path)
     return Tokenizer.load(path)
 
 

@@ -10,47 +10,17 @@ from __future__ import annotations
 import math
 import pickle
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
 
 from training.errors import TeacherError
-from training.settings import Positive
+from training.teacher.lm.recipe import Architecture
 
 _DEVIATION: Final = 0.02  # of initial weights (Radford et al. 2019, GPT-2)
-
-
-class Architecture(BaseModel):
-    """What a decoder is built from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    vocabulary: Positive = Field(2048, description="tokens that it knows")
-    width: Positive = Field(256, description="of its layers; 256 and its multiples quantise best")
-    layers: Positive = Field(4, description="blocks of attention and feed-forward network")
-    heads: Positive = Field(4, description="of attention; they share the width")
-    kv_heads: Positive = Field(4, description="keys and values of attention; heads share them")
-    hidden: Positive = Field(768, description="width inside of a feed-forward network")
-    context: Positive = Field(512, description="tokens that it can look back on")
-    rope_base: float = Field(10_000.0, gt=1, description="of the rotary embeddings' wavelengths")
-    norm_eps: float = Field(1e-5, gt=0, description="added to the mean square in norms")
-    tied: bool = Field(True, description="embeddings are the output's weights too")
-
-    @model_validator(mode="after")
-    def _divides(self) -> Self:
-        if self.width % (2 * self.heads):
-            raise ValueError("width must be a multiple of twice the heads")
-        if self.heads % self.kv_heads:
-            raise ValueError("heads must be a multiple of kv_heads")
-        return self
-
-    @property
-    def head_width(self) -> int:
-        """Dimensions of one head."""
-        return self.width // self.heads
 
 
 class RMSNorm(nn.Module):

@@ -48,16 +48,12 @@ class Reader:
         tokens = self.tokenizer.encode(text, special=True)
         targets: dict[int, Mapping[int, float]] = {len(tokens) - 1: self._kinds(kinds)}
         asked = {kind: share for kind, share in kinds.items() if (kind, "") not in advice}
-        if asked and self._has_hosts(exercise):
+        if asked and exercise.brief.on_hosts:
             # By the root, so that kinds that are less likely are asked for, too.
             kind = chance.choices(list(asked), [share**0.5 for share in asked.values()])[0]
             tokens += [self._single(f" {kind}"), self._single(_HOST)]
             targets[len(tokens) - 1] = self._hosts(advice, kind)
         return Example(tokens, targets)
-
-    @staticmethod
-    def _has_hosts(exercise: Exercise) -> bool:
-        return exercise.lines[0].startswith(_HOST.strip())
 
     def _kinds(self, shares: Mapping[str, float]) -> dict[int, float]:
         return {self._single(f" {kind}"): share for kind, share in shares.items()}

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.settings import Positive
 
 
+class Architecture(BaseModel):
+    """What a decoder is built from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vocabulary: Positive = Field(2048, description="tokens that it knows")
+    width: Positive = Field(256, description="of its layers; 256 and its multiples quantise best")
+    layers: Positive = Field(4, description="blocks of attention and feed-forward network")
+    heads: Positive = Field(4, description="of attention; they share the width")
+    kv_heads: Positive = Field(4, description="keys and values of attention; heads share them")
+    hidden: Positive = Field(768, description="width inside of a feed-forward network")
+    context: Positive = Field(1024, description="tokens that it can look back on")
+    rope_base: float = Field(10_000.0, gt=1, description="of the rotary embeddings' wavelengths")
+    norm_eps: float = Field(1e-5, gt=0, description="added to the mean square in norms")
+    tied: bool = Field(True, description="embeddings are the output's weights too")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError("width must be a multiple of twice the heads")
+        if self.heads % self.kv_heads:
+            raise ValueError("heads must be a multiple of kv_heads")
+        return self
+
+    @property
+    def head_width(self) -> int:
+        """Dimensions of one head."""
+        return self.width // self.heads
+
+
 class Recipe(BaseModel):
-    """How the teacher's language model is made."""
+    """How it is trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(1, ge=0, description="of weights, texts and exercises")
-    vocabulary: Positive = Field(1536, description="tokens of the tokeniser")
-    width: Positive = Field(256, description="of the model's layers")
-    layers: Positive = Field(4, description="of the model")
-    heads: Positive = Field(8, description="of attention")
-    hidden: Positive = Field(768, description="width inside of a feed-forward network")
-    context: Positive = Field(1024, description="tokens that the model can look back on")
     documents: Positive = Field(20_000, description="of text to pre-train on")
     window: Positive = Field(256, description="tokens of a window of text")
     windows: Positive = Field(16, description="of text in a batch")

@@ -12,6 +12,7 @@ matter goes into prompts: rules, a line each (`training.teacher.playbook.rule`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,6 +55,11 @@ def read_all(folder: Path) -> list[Passage]:
     if not files:
         raise TeacherError(f"{folder}: no passages (*.md) there")
     return [read(file) for file in files]
+
+
+def rules_of(passages: Iterable[Passage]) -> list[Rule]:
+    """All that passages say."""
+    return [rule for passage in passages for rule in passage.rules]
 
 
 def read(file: Path) -> Passage:
