@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.table import Table
 from agent.words import printable
 from training.options import with_options
 from training.progress import training_bar
-from training.teacher.lm.recipe import Architecture, Recipe
+from training.teacher.lm.recipe import Architecture, Recipe, Tuning
 
 if TYPE_CHECKING:
     from training.teacher.qualification import Certificate
@@ -57,25 +58,66 @@ def qualify(
     raise typer.Exit(1 if certificate.failed else 0)
 
 
+Folder = Annotated[Path, typer.Argument(help="of the build; a cut-off build goes on there")]
+Device = Annotated[str, typer.Option(help="cpu or cuda")]
+Threads = Annotated[int, typer.Option(min=1, help="of the CPU")]
+Processes = Annotated[int, typer.Option(min=1, help="that make up exercises")]
+AsJson = Annotated[bool, typer.Option("--json", help="the result as JSON")]
+
+
 @app.command("train")
 @with_options(architecture=Architecture, recipe=Recipe)
 def train_command(
-    folder: Annotated[Path, typer.Argument(help="of the build; a cut-off build goes on there")],
+    folder: Folder,
     architecture: Architecture,
     recipe: Recipe,
-    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="of the CPU")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
+    device: Device = "cpu",
+    threads: Threads = 2,
+    processes: Processes = 2,
+    as_json: AsJson = False,
 ) -> None:
     """Train a small language model of our own, and write it as GGUF files."""
+    from training.teacher.lm.build import build
+
+    _build(build, folder, architecture, recipe, device, threads, processes, as_json)
+
+
+@app.command("train-encoder")
+@with_options(architecture=Architecture, tuning=Tuning)
+def train_encoder(
+    folder: Folder,
+    architecture: Architecture,
+    tuning: Tuning,
+    device: Device = "cpu",
+    threads: Threads = 2,
+    processes: Processes = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Train an encoder of the same size on the same exercises, and write it as ONNX files."""
+    from training.teacher.encoder.build import build
+
+    _build(build, folder, architecture, tuning, device, threads, processes, as_json)
+
+
+def _build(
+    build: Callable[..., dict[str, Any]],
+    folder: Path,
+    architecture: Architecture,
+    tuning: Tuning,
+    device: str,
+    threads: int,
+    processes: int,
+    as_json: bool,
+) -> None:
     import torch
 
     from training.device import pick
-    from training.teacher.lm.build import build
 
     torch.set_num_threads(threads)
-    with training_bar("reading", recipe.tuning_steps) as show:
-        result = build(folder, architecture, recipe, device=pick(device), show=show)
+    with training_bar("reading", tuning.tuning_steps) as show:
+        result = build(
+            folder, architecture, tuning, device=pick(device), processes=processes, show=show
+        )
     if as_json:
         print(json.dumps(result))
     else:

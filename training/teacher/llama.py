@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -31,6 +30,7 @@ from training.errors import TeacherError
 from training.provenance import sha256
 from training.teacher.answer_cache import Disk, Latest
 from training.teacher.chat import render
+from training.teacher.fitting import fitting
 from training.teacher.llama_model import LlamaModel
 from training.teacher.question import Choices, Question
 from training.teacher.spelling import END, Answers, Label, Tokens, shared, spell
@@ -162,21 +162,12 @@ class LlamaTeacher:
             TeacherError: it does not fit even with all of them shortened.
         """
 
-        def asked(shortened: int) -> tuple[Question, Spelled]:
+        def asked(shortened: int) -> tuple[tuple[Question, Spelled], int]:
             question = self._ask(state, shortened)
-            return question, self._prompt(question)
+            spelled = self._prompt(question)
+            return (question, spelled), spelled.length
 
-        whole = asked(0)
-        if whole[1].length <= self._model.context:
-            return whole
-        cuts = range(1, len(state.lines) + 1)
-        fits = bisect_left(cuts, 1, key=lambda cut: asked(cut)[1].length <= self._model.context)
-        if fits == len(cuts):
-            raise TeacherError(
-                f"{self._path}: a prompt and answer of {asked(len(cuts))[1].length} tokens do not "
-                f"fit a context of {self._model.context}, however short: ask for more context"
-            )
-        return asked(cuts[fits])
+        return fitting(asked, len(state.lines), self._model.context, str(self._path))
 
     def _kept(self, question: Question, prompt: Spelled) -> NDArray[np.float32]:
         """The answer from disk, or else read, and then on disk."""

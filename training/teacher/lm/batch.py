@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
@@ -18,12 +18,10 @@ class Example:
     Attributes:
         tokens: numbers, in order.
         targets: by position, probabilities of the tokens that may follow the one there.
-        text: whether every other token is to be foretold from those before it too.
     """
 
     tokens: Sequence[int]
-    targets: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
-    text: bool = False
+    targets: Mapping[int, Mapping[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,59 +70,6 @@ class Data(Protocol):
 
     def held_out(self) -> Sequence[Batch]:
         """Batches that are never trained on, one at least, and the same ones each time."""
-
-
-def collate(examples: Sequence[Example], padding: int = 0) -> Batch:
-    """Examples as a batch, on the CPU.
-
-    Args:
-        examples: at least one.
-        padding: the token that short ones are filled up with.
-
-    Raises:
-        TeacherError: a target is beyond its example's end, or there is nothing to learn.
-    """
-    length = max(len(example.tokens) for example in examples)
-    tokens = torch.full((len(examples), length), padding)
-    foretold: list[tuple[int, int]] = []
-    marked: list[int] = []
-    entries: list[tuple[int, int, float]] = []
-    for number, example in enumerate(examples):
-        size, start = len(example.tokens), number * length
-        if any(not 0 <= place < size for place in example.targets):
-            raise TeacherError(
-                f"targets at {list(example.targets)} of {size} tokens: cut fewer tokens off"
-            )
-        tokens[number, :size] = torch.as_tensor(example.tokens)
-        for place, distribution in example.targets.items():
-            entries += [(len(marked), token, p) for token, p in distribution.items()]
-            marked.append(start + place)
-        if example.text:
-            after = enumerate(example.tokens[1:])
-            foretold += [(start + t, token) for t, token in after if t not in example.targets]
-    if not foretold and not marked:
-        raise TeacherError("examples without targets or text to foretell: give them either")
-    places, following = torch.tensor(foretold, dtype=torch.int64).reshape(-1, 2).T
-    row, token, probability = torch.tensor(entries, dtype=torch.float64).reshape(-1, 3).T
-    return Batch(
-        tokens, places, following, torch.tensor(marked, dtype=torch.int64),
-        row.long(), token.long(), probability.float(),
-    )  # fmt: skip
-
-
-def within_budget(examples: Sequence[Example], budget: int) -> Iterator[list[Example]]:
-    """Groups of examples of like length, whose batches hold at most ``budget`` tokens each.
-
-    An example that is longer than that is alone.
-    """
-    group: list[Example] = []
-    for example in sorted(examples, key=lambda example: len(example.tokens)):
-        if group and (len(group) + 1) * len(example.tokens) > budget:
-            yield group
-            group = []
-        group.append(example)
-    if group:
-        yield group
 
 
 class PackedText:

@@ -10,30 +10,26 @@ Each part has a folder, and a build that was cut off goes on where it was::
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from training.run import RESULT, run
-from training.teacher.lm.batch import Data, PackedText
+from training.teacher.lm.batch import PackedText
+from training.teacher.lm.best import Show, learning, train_best
+from training.teacher.lm.drill import drill
+from training.teacher.lm.exercises import draw, draw_by_heart
 from training.teacher.lm.gguf_file import Quantisation, quantise, write
-from training.teacher.lm.learn import LanguageLearner, Learning
-from training.teacher.lm.model import Decoder, load, save
+from training.teacher.lm.learn import LanguageLearner
+from training.teacher.lm.model import Decoder
 from training.teacher.lm.prose import documents, vocabulary
-from training.teacher.lm.reading import Exercises, Reader
+from training.teacher.lm.reading import Reader
 from training.teacher.lm.recipe import Architecture, Recipe
 from training.teacher.lm.tokenizer import END_OF_TEXT, Tokenizer
 
 TOKENIZER: Final = "tokenizer.json"
-BEST: Final = "best.pt"
 QUANTISED: Final[tuple[Quantisation, ...]] = ("Q8_0", "Q4_K_M")
-
-_EVALUATE: Final = 200  # updates between evaluations
-
-Show = Callable[[dict[str, float]], object]
 
 
 def build(
@@ -42,6 +38,7 @@ def build(
     recipe: Recipe,
     *,
     device: torch.device,
+    processes: int = 1,
     show: Show = lambda _: None,
 ) -> dict[str, Any]:
     """Make a teacher, going on from what is in the folder.
@@ -51,51 +48,44 @@ def build(
         architecture: of the model; its vocabulary is as large as texts allow, up to what it says.
         recipe: how it is trained.
         device: to train on.
+        processes: that make up exercises.
         show: called with every row of metrics.
 
     Returns:
-        ``parameters``, ``vocabulary``, ``held_out_kl`` and ``agreement`` of the best model, and the
-        ``files`` with their sizes in bytes.
+        ``parameters``, ``vocabulary``, ``held_out_kl`` and ``agreement`` of the best model (not
+        numbers without fine-tuning), and the ``files`` with their sizes in bytes.
 
     Raises:
         RunError: the folder holds a build by another recipe.
         TeacherError: llama.cpp is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(folder / TOKENIZER, architecture.vocabulary, recipe.seed)
+    tokenizer = tokenizer_of(folder / TOKENIZER, architecture.vocabulary, recipe.seed)
     torch.manual_seed(recipe.seed)
-    model = Decoder(architecture.model_copy(update={"vocabulary": len(tokenizer)}))
+    model = Decoder(architecture.model_copy(update={"vocabulary": len(tokenizer)})).to(device)
     about = {"architecture": architecture.model_dump(), "recipe": recipe.model_dump()}
     if recipe.pretraining_steps:
         text = PackedText(_text(tokenizer, recipe), recipe.window, recipe.windows)
-        learning = _learning(recipe, recipe.pretraining_steps)
-        model = _run(folder / "pretrained", model, text, learning, about, device, show)
-    exercises = Exercises(Reader(tokenizer), recipe.exercises, seed=recipe.seed)
-    learning = _learning(recipe, recipe.tuning_steps)
-    model = _run(folder / "tuned", model, exercises, learning, about, device, show)
+        learner = LanguageLearner(model, text, learning(recipe, recipe.pretraining_steps))
+        found = train_best(folder / "pretrained", learner, about, show)
+    if recipe.exercises:
+        make = partial(Reader, draw=draw if recipe.passages else draw_by_heart)
+        along = partial(make, along=recipe.along)
+        data = drill(folder / TOKENIZER, recipe, along, make, device=device, processes=processes)
+        learner = LanguageLearner(model, data, learning(recipe, recipe.tuning_steps))
+        found = train_best(folder / "tuned", learner, about, show)
     files = _files(folder, model, tokenizer)
-    row = json.loads((folder / "tuned" / "best.json").read_text())
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "vocabulary": len(tokenizer),
-        "held_out_kl": row["held_out_kl"],
-        "agreement": row["agreement"],
+        "held_out_kl": found["held_out_kl"],
+        "agreement": found["agreement"],
         "files": {file.name: file.stat().st_size for file in files},
     }
 
 
-def _learning(recipe: Recipe, steps: int) -> Learning:
-    return Learning(
-        seed=recipe.seed,
-        steps=steps,
-        learning_rate=recipe.learning_rate,
-        warm_up=min(100, steps),
-        mixed=recipe.mixed,
-        evaluate_every=min(_EVALUATE, steps),
-    )
-
-
-def _tokenizer(path: Path, size: int, seed: int) -> Tokenizer:
+def tokenizer_of(path: Path, size: int, seed: int) -> Tokenizer:
+    """The tokeniser of a build, which is trained if it is not there yet."""
     if not path.exists():
         Tokenizer.train(vocabulary(seed), size).save(path)
     return Tokenizer.load(path)
@@ -108,43 +98,6 @@ def _text(tokenizer: Tokenizer, recipe: Recipe) -> torch.Tensor:
     for document in documents(recipe.seed, recipe.documents):
         tokens += [*tokenizer.encode(document), end]
     return torch.tensor(tokens)
-
-
-def _run(
-    folder: Path,
-    model: Decoder,
-    data: Data,
-    learning: Learning,
-    about: dict[str, Any],
-    device: torch.device,
-    show: Show,
-) -> Decoder:
-    """The best model of a run that began with ``model``, on held-out data."""
-    if not (folder / RESULT).exists():
-        learner = LanguageLearner(model.to(device), data, learning)
-        keeper = _Keeper(folder, learner.model)
-
-        def shown(row: dict[str, float]) -> None:
-            keeper.look(row)
-            show(row)
-
-        run(learner, folder, about, show=shown)
-    return load(folder / BEST)
-
-
-class _Keeper:
-    """Keeps the model that was best on held-out data, and what was measured of it."""
-
-    def __init__(self, folder: Path, model: Decoder) -> None:
-        self.folder, self.model = folder, model
-
-    def look(self, row: dict[str, float]) -> None:
-        """Keep the model if it is better than the one that is kept."""
-        kept = self.folder / "best.json"
-        if kept.exists() and json.loads(kept.read_text())["return"] >= row["return"]:
-            return
-        save(self.folder / BEST, self.model)
-        kept.write_text(json.dumps(row) + "\n")
 
 
 def _files(folder: Path, model: Decoder, tokenizer: Tokenizer) -> list[Path]:

@@ -7,11 +7,12 @@ for (Hinton et al. 2015, arXiv 1503.02531).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 from torch.nn import functional
 
 from training.optimise import adamw, descend, remaining, set_rate, warmed_up
@@ -75,6 +76,10 @@ def measure(model: Decoder, batch: Batch, mixed: bool = False) -> Measured:
     )
 
 
+Measure = Callable[[Any, Batch, bool], Measured]
+"""What a model makes of a batch on its device; whether to multiply matrices in bfloat16."""
+
+
 class LanguageLearner:
     """One run, a :class:`training.run.Learner`; bit for bit repeatable on a CPU.
 
@@ -85,11 +90,15 @@ class LanguageLearner:
         model: on the device that everything is to happen on.
         data: what it learns from.
         settings: all numbers.
+        measure: what such a model makes of a batch; of a decoder if left out.
     """
 
-    def __init__(self, model: Decoder, data: Data, settings: Learning) -> None:
+    def __init__(
+        self, model: nn.Module, data: Data, settings: Learning, measure: Measure = measure
+    ) -> None:
         self.model, self.data, self.settings = model, data, settings
-        self.device = model.token_embd.weight.device
+        self.measure = measure
+        self.device = next(model.parameters()).device
         self.generator = torch.Generator(self.device).manual_seed(settings.seed)
         self.optimizer = adamw(
             model, settings.learning_rate, settings.weight_decay, settings.memory
@@ -132,7 +141,7 @@ class LanguageLearner:
         """Learn from one batch; returns what was measured."""
         set_rate(self.optimizer, self.rate())
         batch = self.data.batch(self.generator).to(self.device)
-        measured = measure(self.model, batch, self.settings.mixed)
+        measured = self.measure(self.model, batch, self.settings.mixed)
         loss = self.loss(measured)
         norm = descend(loss, self.optimizer, self.settings.max_grad_norm)
         self.steps_done += 1
@@ -160,7 +169,7 @@ class LanguageLearner:
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Means over all places of what is held out."""
-        parts = [measure(self.model, b.to(self.device)) for b in self.data.held_out()]
+        parts = [self.measure(self.model, b.to(self.device), False) for b in self.data.held_out()]
         whole = Measured(*(torch.cat(column) for column in zip(*parts, strict=True)))
         return {
             "held_out_loss": float(self.loss(whole)),

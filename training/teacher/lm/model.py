@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import pickle
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import torch
 from pydantic import ValidationError
@@ -154,28 +154,45 @@ class Decoder(nn.Module):
         return functional.linear(self.output_norm(embedded), output.weight)
 
 
-def save(path: Path, model: Decoder) -> None:
-    """Write a model, whole or not at all."""
-    unfinished = path.with_suffix(".part")
+def save(path: Path, model: nn.Module) -> None:
+    """Write a model with an ``architecture``, whole or not at all."""
+    unfinished, settings = path.with_suffix(".part"), cast(Architecture, model.architecture)
     weights = {name: value.cpu() for name, value in model.state_dict().items()}
-    torch.save({"architecture": model.architecture.model_dump(), "weights": weights}, unfinished)
+    torch.save({"architecture": settings.model_dump(), "weights": weights}, unfinished)
     unfinished.replace(path)
 
 
-def load(path: Path) -> Decoder:
-    """The model that was saved there, on the CPU.
+def read_weights(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
+    """What was saved there, on the CPU.
 
     Raises:
         TeacherError: it cannot be read.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        model = Decoder(Architecture(**saved["architecture"]))
-        model.load_state_dict(saved["weights"])
+        return Architecture(**saved["architecture"]), saved["weights"]
     except (
         OSError, RuntimeError, KeyError, TypeError, EOFError, ValidationError,
         pickle.UnpicklingError,
     ) as error:  # fmt: skip
-        reason = " ".join(str(error).split())[:200]
-        raise TeacherError(f"{path}: not a language model ({reason}); train one anew") from error
+        raise _unreadable(path, error) from error
+
+
+def load(path: Path) -> Decoder:
+    """The decoder that was saved there, on the CPU.
+
+    Raises:
+        TeacherError: it cannot be read.
+    """
+    architecture, weights = read_weights(path)
+    model = Decoder(architecture)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
     return model
+
+
+def _unreadable(path: Path, error: Exception) -> TeacherError:
+    reason = " ".join(str(error).split())[:200]
+    return TeacherError(f"{path}: not a language model ({reason}); train one anew")

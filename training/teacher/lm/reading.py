@@ -3,57 +3,81 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-import torch
-
 from training.errors import TeacherError
 from training.teacher.chat import render
-from training.teacher.lm.batch import Batch, Example, collate, within_budget
+from training.teacher.lm.batch import Example
 from training.teacher.lm.exercises import MOST, Exercise, draw
 from training.teacher.lm.gguf_file import CHAT_TEMPLATE
 from training.teacher.lm.tokenizer import Tokenizer
 from training.teacher.playbook.rule import Advice
 
 _HOST: Final = " host"
+_LEAST: Final = 1e-3  # probability of a kind whose hosts are asked for
+_KINDS: Final = 4  # that are asked for, at most
 
 
 class Reader:
     """Turns exercises into examples.
 
-    What is to be learned of one: the kind of action, where its label begins, and for one kind, its
-    hosts, where their number follows.
+    What is to be learned of one: the kind of action, where its label begins; and then for each kind
+    that is likely, one after the other, its hosts, where their number follows. Along the way, where
+    lines end, it is to be said what would be right if no more came: a prompt that is read once then
+    teaches as much as several.
 
     Args:
         tokenizer: with a single token for each number of a host and each kind of action.
+        along: of an example's ends of lines, how many are asked at, at most.
+        draw: makes exercises up.
 
     Raises:
         TeacherError: a number or the word for a host is more than one token.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        along: int = 0,
+        draw: Callable[[random.Random], Exercise] = draw,
+    ) -> None:
+        self.tokenizer, self.along, self.draw = tokenizer, along, draw
         self._single = lru_cache(None)(self._encode_single)
         self._single(_HOST)
         for number in range(1, MOST + 1):
             self._single(str(number))
 
+    def __call__(self, chance: random.Random) -> Example:
+        """An example of an exercise that is made up."""
+        return self.example(self.draw(chance), chance)
+
     def example(self, exercise: Exercise, chance: random.Random) -> Example:
-        """One example; chance chooses the kind whose hosts are asked for."""
+        """One example; chance chooses what is asked for first and along the way."""
         advice, question = exercise.advice, exercise.question
-        kinds = by_kind(advice)
         text = render(question, CHAT_TEMPLATE) + question.reply.rstrip()
         tokens = self.tokenizer.encode(text, special=True)
-        targets: dict[int, Mapping[int, float]] = {len(tokens) - 1: self._kinds(kinds)}
-        asked = {kind: share for kind, share in kinds.items() if (kind, "") not in advice}
-        if asked and exercise.brief.on_hosts:
-            # By the root, so that kinds that are less likely are asked for, too.
-            kind = chance.choices(list(asked), [share**0.5 for share in asked.values()])[0]
-            tokens += [self._single(f" {kind}"), self._single(_HOST)]
+        targets = self._along(exercise, text, tokens, chance)
+        kinds = by_kind(advice)
+        targets[len(tokens) - 1] = self._kinds(kinds)
+        likely = [k for k, share in kinds.items() if share >= _LEAST and (k, "") not in advice]
+        again = self.tokenizer.encode("\n" + question.reply.rstrip())
+        for number, kind in enumerate(_asked(likely, chance) if exercise.brief.on_hosts else ()):
+            tokens += [*(again if number else ()), self._single(f" {kind}"), self._single(_HOST)]
             targets[len(tokens) - 1] = self._hosts(advice, kind)
         return Example(tokens, targets)
+
+    def _along(
+        self, exercise: Exercise, text: str, tokens: Sequence[int], chance: random.Random
+    ) -> dict[int, Mapping[int, float]]:
+        """Targets at ends of lines."""
+        user = exercise.question.user
+        after = text.rpartition(user)[2].count("\n")
+        ends = [place for place, token in enumerate(tokens) if token == self._single("\n")]
+        ends = ends[len(ends) - after - user.count("\n") : len(ends) - after]
+        asked = chance.sample(range(len(ends)), min(self.along, len(ends)))
+        return {ends[n]: self._kinds(by_kind(exercise.advice_after(n + 1))) for n in asked}
 
     def _kinds(self, shares: Mapping[str, float]) -> dict[int, float]:
         return {self._single(f" {kind}"): share for kind, share in shares.items()}
@@ -73,35 +97,8 @@ class Reader:
         return tokens[0]
 
 
-class Exercises:
-    """Exercises without end, as :class:`training.teacher.lm.batch.Data`.
-
-    Args:
-        reader: makes them into tokens.
-        count: of a batch.
-        held_out: exercises to evaluate on.
-        seed: of those that are held out.
-        budget: tokens of a batch of those.
-    """
-
-    def __init__(
-        self, reader: Reader, count: int, *, held_out: int = 512, seed: int = 0, budget: int = 16384
-    ) -> None:
-        self.reader, self.count = reader, count
-        examples = self._draw(held_out, random.Random(f"held out {seed}"))
-        self._held_out = [collate(group) for group in within_budget(examples, budget)]
-
-    def batch(self, generator: torch.Generator) -> Batch:
-        """Exercises that have not been there before."""
-        seed = torch.randint(2**62, (1,), generator=generator, device=generator.device).item()
-        return collate(self._draw(self.count, random.Random(int(seed))))
-
-    def held_out(self) -> list[Batch]:
-        """The same ones each time."""
-        return self._held_out
-
-    def _draw(self, count: int, chance: random.Random) -> list[Example]:
-        return [self.reader.example(draw(chance), chance) for _ in range(count)]
+def _asked(kinds: list[str], chance: random.Random) -> list[str]:
+    return chance.sample(kinds, min(len(kinds), _KINDS))
 
 
 def by_kind(advice: Advice) -> dict[str, float]:

@@ -39,19 +39,43 @@ class Architecture(BaseModel):
         return self.width // self.heads
 
 
-class Recipe(BaseModel):
-    """How it is trained."""
+class Tuning(BaseModel):
+    """How a model learns to read exercises."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(1, ge=0, description="of weights, texts and exercises")
-    documents: Positive = Field(20_000, description="of text to pre-train on")
-    window: Positive = Field(256, description="tokens of a window of text")
-    windows: Positive = Field(16, description="of text in a batch")
-    pretraining_steps: int = Field(400, ge=0, description="updates on text; 0: none")
-    exercises: Positive = Field(32, description="in a batch")
-    tuning_steps: Positive = Field(6000, description="updates on exercises")
+    exercises: int = Field(640_000, ge=0, description="to fine-tune on; 0: no fine-tuning")
+    held_out: Positive = Field(1024, description="exercises to evaluate on")
+    epochs: float = Field(1.0, gt=0, description="how often each exercise is seen, on average")
+    batch: Positive = Field(64, description="exercises in a batch")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, at its highest")
     mixed: bool = Field(
         False, description="multiply matrices in bfloat16, where the processor does so faster"
     )
+
+    @property
+    def tuning_steps(self) -> int:
+        """Updates on exercises."""
+        return max(1, round(self.epochs * self.exercises / self.batch))
+
+
+class Recipe(Tuning):
+    """How the language model is trained: on text, then on exercises."""
+
+    documents: Positive = Field(20_000, description="of text to pre-train on")
+    window: Positive = Field(256, description="tokens of a window of text")
+    windows: Positive = Field(16, description="of text in a batch")
+    pretraining_steps: int = Field(400, ge=0, description="updates on text; 0: none")
+    along: int = Field(
+        6, ge=0, description="places in an exercise where it is asked what is right so far"
+    )
+    passages: bool = Field(
+        True, description="show rules in exercises; else the playbook is learned by heart"
+    )
+
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if not self.exercises + self.pretraining_steps:
+            raise ValueError("there must be exercises or pretraining_steps")
+        return self

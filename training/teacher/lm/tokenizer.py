@@ -74,9 +74,28 @@ class Tokenizer:
             TeacherError: it cannot be read.
         """
         try:
-            return cls(Bpe.from_str(path.read_text()))
-        except Exception as error:  # the library raises nothing narrower
+            return cls.from_json(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
             raise TeacherError(f"{path}: not a tokeniser ({error}); train one anew") from error
+        except TeacherError as error:
+            raise TeacherError(f"{path}: {error}; train one anew") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> Tokenizer:
+        """What :meth:`as_json` gave.
+
+        Raises:
+            TeacherError: it is none.
+        """
+        try:
+            return cls(Bpe.from_str(text))
+        except Exception as error:  # the library raises nothing narrower
+            raise TeacherError(f"not a tokeniser ({error})") from error
+
+    def as_json(self) -> str:
+        """All of it, in the library's own format."""
+        text: str = self._bpe.to_str()
+        return text
 
     def save(self, path: Path) -> None:
         """Write a tokenizer.json."""

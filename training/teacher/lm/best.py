@@ -1,0 +1,63 @@
+"""A run of which the best model on held-out data is kept, not the last one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from training.run import RESULT, run
+from training.teacher.lm.learn import LanguageLearner, Learning
+from training.teacher.lm.model import read_weights, save
+from training.teacher.lm.recipe import Tuning
+
+BEST: Final = "best.pt"
+_FOUND: Final = "best.json"
+_EVALUATE: Final = 200  # updates between evaluations
+
+Show = Callable[[dict[str, float]], object]
+
+
+def learning(tuning: Tuning, steps: int) -> Learning:
+    """How to train for so many updates."""
+    return Learning(
+        seed=tuning.seed,
+        steps=steps,
+        learning_rate=tuning.learning_rate,
+        warm_up=min(100, steps),
+        mixed=tuning.mixed,
+        evaluate_every=min(_EVALUATE, steps),
+    )
+
+
+def train_best(
+    folder: Path, learner: LanguageLearner, about: dict[str, Any], show: Show
+) -> dict[str, float]:
+    """Train to the end, or go on with what is in the folder; then the model is the best one.
+
+    Args:
+        folder: of the run; ``best.pt`` is the model there.
+        learner: at its start.
+        about: all settings.
+        show: called with every row of metrics.
+
+    Returns:
+        The row of metrics at which the model was best.
+
+    Raises:
+        RunError: the folder holds a run with other settings.
+    """
+    kept, found = folder / BEST, folder / _FOUND
+
+    def shown(row: dict[str, float]) -> None:
+        if not found.exists() or json.loads(found.read_text())["return"] < row["return"]:
+            save(kept, learner.model)
+            found.write_text(json.dumps(row) + "\n")
+        show(row)
+
+    if not (folder / RESULT).exists():
+        run(learner, folder, about, show=shown)
+    learner.model.load_state_dict(read_weights(kept)[1])
+    best: dict[str, float] = json.loads(found.read_text())
+    return best
