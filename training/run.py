@@ -174,20 +174,34 @@ def _train(
     return levelled
 
 
+def ended(folder: Path, asked: dict[str, Any]) -> bool:
+    """Whether a run with these settings has ended there.
+
+    Raises:
+        RunError: the folder holds a run with other settings.
+    """
+    return _begun(folder, asked) and (folder / RESULT).exists()
+
+
 def _claim(folder: Path, asked: dict[str, Any], origin: dict[str, Any]) -> None:
     """Make the folder this run's, or make sure that it is."""
-    path = folder / SETTINGS
     if (folder / RESULT).exists():
         raise RunError(f"{folder}: the run there has ended; say another folder, or remove it")
+    if not _begun(folder, asked):
+        _write_json(folder / SETTINGS, {"asked": asked, "begun": origin})
+
+
+def _begun(folder: Path, asked: dict[str, Any]) -> bool:
+    """Whether a run with these settings has begun there."""
+    path = folder / SETTINGS
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = json.loads(path.read_text())["asked"] if path.exists() else None
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder}: cannot hold a run ({error}); say another folder") from error
-    if before is None:
-        _write_json(path, {"asked": asked, "begun": origin})
-    elif before != json.loads(json.dumps(asked)):
+    if before not in (None, json.loads(json.dumps(asked))):
         raise RunError(f"{folder}: a run with other settings is there; say another folder")
+    return before is not None
 
 
 def _resume(folder: Path, learner: Learner, returns: deque[float], watch: Watch) -> float:

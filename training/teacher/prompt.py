@@ -122,7 +122,7 @@ def compose(
     # A rule is indented so that it cannot be taken for a line, and that its first word is spelled
     # as it is in the middle of one.
     below = [
-        "\n".join([line, *(f" {rule.told_of(line.partition(' ')[0])}" for rule in rules)])
+        "\n".join([line, *(f" {rule}" for rule in rules)])
         for line, rules in zip(lines, told, strict=True)
     ]
     return Question(system, "\n".join(below), REPLY, asked)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from training.teacher.lm.batch import Batch, Example
 from training.teacher.lm.model import Decoder
+from training.teacher.lm.prose import vocabulary
 from training.teacher.lm.recipe import Architecture
 from training.teacher.lm.tokenizer import Tokenizer
 
@@ -49,6 +54,56 @@ def outspoken(model: Decoder) -> Decoder:
             if "norm" in name:
                 weight.add_(torch.rand_like(weight))
     return model
+
+
+@cache
+def fluent() -> Tokenizer:
+    """Has single tokens for all that exercises ask for."""
+    return Tokenizer.train(vocabulary(1), 900)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece(Example):
+    """An example that may be text: each token foretells the next, but where there is a target."""
+
+    targets: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    text: bool = False
+
+
+def collate(examples: Sequence[Example], fill: int = 0) -> Batch:
+    """Examples side by side, put together one number after the other."""
+    width = max(len(example.tokens) for example in examples)
+    tokens: list[list[int]] = []
+    places: list[int] = []
+    following: list[int] = []
+    marked: list[int] = []
+    shares: list[tuple[int, int, float]] = []
+    for number, example in enumerate(examples):
+        here, first = list(example.tokens), number * width
+        tokens.append(here + [fill] * (width - len(here)))
+        if isinstance(example, Piece) and example.text:
+            told = [at for at in range(len(here) - 1) if at not in example.targets]
+            places += [first + at for at in told]
+            following += [here[at + 1] for at in told]
+        for at, target in example.targets.items():
+            shares += [(len(marked), token, share) for token, share in target.items()]
+            marked.append(first + at)
+    whole, real = torch.int64, torch.float32
+    return Batch(
+        tokens=torch.tensor(tokens, dtype=whole),
+        places=torch.tensor(places, dtype=whole),
+        following=torch.tensor(following, dtype=whole),
+        marked=torch.tensor(marked, dtype=whole),
+        row=torch.tensor([row for row, _, _ in shares], dtype=whole),
+        token=torch.tensor([token for _, token, _ in shares], dtype=whole),
+        probability=torch.tensor([share for _, _, share in shares], dtype=real),
+    )
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two batches, or two pools, hold the same tensors."""
+    columns = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]
+    return all(torch.equal(a, b) and a.dtype == b.dtype for a, b in columns)
 
 
 class Llama:

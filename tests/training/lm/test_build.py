@@ -1,152 +1,176 @@
-"""Exercises, what is learned of them, and a whole build of a tiny teacher."""
+"""A whole build of a tiny teacher: what it makes, that it goes on, and what it refuses."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections import Counter
-from functools import cache
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from training.errors import RunError, TeacherError
-from training.teacher.lm.build import BEST, QUANTISED, build
-from training.teacher.lm.exercises import FEWEST, MOST, Exercise, draw
-from training.teacher.lm.model import load
-from training.teacher.lm.prose import documents, incident, prose, vocabulary
-from training.teacher.lm.reading import Exercises, Reader, by_kind
-from training.teacher.lm.recipe import Architecture, Recipe
-from training.teacher.lm.tokenizer import Tokenizer
-from training.teacher.playbook.reader import subjects
-from training.teacher.playbook.rule import followed, prescribe
+from tests.training.lm.small import Piece, collate, decoder
+from training.errors import RunError
+from training.teacher.lm.batch import Batch
+from training.teacher.lm.best import BEST, learning, train_best
+from training.teacher.lm.build import QUANTISED, TOKENIZER, build
+from training.teacher.lm.learn import LanguageLearner
+from training.teacher.lm.model import Decoder, load
+from training.teacher.lm.recipe import Architecture, Recipe, Tuning
 from training.teacher.playgrounds import BRIEFS, prompt_of
 from training.teacher.teacher import StateText
 
 SMALL = Architecture(vocabulary=900, width=32, layers=1, heads=2, kv_heads=2, hidden=64)
-TINY = Recipe(documents=200, window=64, windows=4, pretraining_steps=3, exercises=4, tuning_steps=3)
+TINY = Recipe(
+    documents=200, window=64, windows=4, pretraining_steps=4, exercises=64, held_out=8, batch=16
+)
+CPU = torch.device("cpu")
+FILES = [f"teacher-{kind}.gguf" for kind in ("F32", *QUANTISED)]
 
 
-@cache
-def tokenizer() -> Tokenizer:
-    return Tokenizer.train(vocabulary(1), 900)
+def needs_llama() -> None:
+    pytest.importorskip("llama_cpp", reason="needs llama.cpp: pip install 'sluicegate[teacher]'")
 
 
-@cache
-def exercises() -> list[Exercise]:
-    chance = random.Random(5)
-    return [draw(chance) for _ in range(400)]
-
-
-def test_exercises_are_of_all_sizes_and_both_playgrounds() -> None:
-    sizes = Counter(len(it.lines) for it in exercises())
-    assert set(sizes) <= {1, *range(FEWEST, MOST + 1)}
-    assert max(sizes) > 40
-    for brief in BRIEFS.values():
-        share = sum(it.brief is brief for it in exercises()) / len(exercises())
-        assert 0.1 < share < 0.9
-    levels = Counter(rule.level for it in exercises() for rules in it.told for rule in rules)
-    assert len(levels) == 5
-    assert min(levels.values()) > 0.7 * max(levels.values())
-
-
-def test_rules_hold_where_they_stand_and_prescribe_what_is_to_be_learned() -> None:
-    for it in exercises():
-        said = subjects(it.lines)
-        for words, rules in zip(said.values(), it.told, strict=True):
-            assert all(rule.holds(words) for rule in rules)
-        assert sum(it.advice.values()) == pytest.approx(1)
-        if len(it.lines) == 1:
-            assert it.advice == pytest.approx(prescribe(it.told[0], said, it.actions[0]))
-            assert set(followed(it.told[0], said["flow"])) <= set(it.told[0])
-
-
-def test_what_is_learned_stands_where_the_answer_is_read() -> None:
-    reader = Reader(tokenizer())
-    seen = 0
-    for it in exercises()[:60]:
-        example = reader.example(it, random.Random(1))
-        text = tokenizer().decode(example.tokens)
-        (first, kinds), *hosts = example.targets.items()
-        assert tokenizer().decode(example.tokens[: first + 1]).endswith("\nAction:")
-        named = {tokenizer().decode([token]).strip(): p for token, p in kinds.items()}
-        assert named == pytest.approx(by_kind(it.advice))
-        if hosts:
-            seen += 1
-            ((place, numbers),) = hosts
-            assert place == len(example.tokens) - 1
-            kind, host = text[text.rindex("Action:") + 7 :].split()
-            assert host == "host"
-            expected = {
-                label.removeprefix("host"): share / by_kind(it.advice)[kind]
-                for (done, label), share in it.advice.items()
-                if done == kind
-            }
-            found = {tokenizer().decode([token]): p for token, p in numbers.items()}
-            assert found == pytest.approx(expected)
-    assert seen > 20
-
-
-def test_exercises_depend_on_the_generator_alone() -> None:
-    data = Exercises(Reader(tokenizer()), 3, held_out=4, seed=2)
-    batches = [data.batch(torch.Generator().manual_seed(seed)).tokens for seed in (1, 1, 2)]
-    assert torch.equal(batches[0], batches[1])
-    assert batches[0].shape != batches[2].shape or not torch.equal(batches[0], batches[2])
-    again = Exercises(Reader(tokenizer()), 9, held_out=4, seed=2)
-    pairs = zip(data.held_out(), again.held_out(), strict=True)
-    assert all(torch.equal(one.tokens, other.tokens) for one, other in pairs)
-
-
-def test_a_tokeniser_that_cuts_a_label_is_refused() -> None:
-    with pytest.raises(TeacherError, match="the tokeniser cuts"):
-        Reader(Tokenizer.train(["nothing of this kind"], 300))
-
-
-def test_incidents_end_in_what_is_most_urgent() -> None:
-    for it in exercises()[:60]:
-        text = incident(it, random.Random(1))
-        action = text.removesuffix(".").rpartition("Nothing is more urgent than this: ")[2]
-        assert action in it.actions
-        kind, _, host = action.partition(" ")
-        mine = it.advice.get((kind, host), it.advice.get((kind, "flow")))
-        assert mine == pytest.approx(max(it.advice.values()))
-    assert [*documents(3, 5)] == [*documents(3, 5)]
-    assert len(prose()) > 40
+def contents(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in (TOKENIZER, *FILES)]
 
 
 @pytest.mark.slow
 def test_a_build_goes_through_and_is_not_made_twice(tmp_path: Path) -> None:
-    pytest.importorskip("llama_cpp", reason="needs llama.cpp: pip install 'sluicegate[teacher]'")
+    needs_llama()
     from training.teacher.llama import LlamaTeacher
 
-    made = build(tmp_path, SMALL, TINY, device=torch.device("cpu"))
-    files = [tmp_path / f"teacher-{kind}.gguf" for kind in ("F32", *QUANTISED)]
-    assert made["files"] == {file.name: file.stat().st_size for file in files}
+    made = build(tmp_path, SMALL, TINY, device=CPU)
+    assert made["files"] == {name: (tmp_path / name).stat().st_size for name in FILES}
     model = load(tmp_path / "tuned" / BEST)
     assert made["parameters"] == sum(weight.numel() for weight in model.parameters())
+    assert made["vocabulary"] == model.architecture.vocabulary
     kept = json.loads((tmp_path / "tuned" / "best.json").read_text())
     assert made["held_out_kl"] == kept["held_out_kl"]
     brief = BRIEFS["cage2"]
     lines = ("host1 core vital bare", "host2 cheap accessed", "host3 spare")
     state = StateText({}, lines, ("sleep", "decoy host1", "decoy host2", "decoy host3"))
-    for file in files:
-        with LlamaTeacher(file, prompt_of(brief)) as teacher:
+    for name in FILES:
+        with LlamaTeacher(tmp_path / name, prompt_of(brief)) as teacher:
             row = teacher.distribution([state])[0]
         assert row.sum().item() == pytest.approx(1, abs=1e-5)
-    before = [file.read_bytes() for file in files]
-    assert build(tmp_path, SMALL, TINY, device=torch.device("cpu")) == made
-    assert [file.read_bytes() for file in files] == before
+    before = contents(tmp_path)
+    assert build(tmp_path, SMALL, TINY, device=CPU) == made
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("part", ["pretrained", "tuned"])
+def test_a_build_that_was_cut_off_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    needs_llama()
+    monkeypatch.setattr("training.teacher.lm.best._EVALUATE", 2)
+
+    def cut(row: dict[str, float]) -> None:
+        if row["steps"] == 2 and (tmp_path / "cut" / part).exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "cut", SMALL, TINY, device=CPU, show=cut)
+    assert (tmp_path / "cut" / part / "resume.pt").exists()
+    other = TINY.model_copy(update={"epochs": 2.0})
+    with pytest.raises(RunError):
+        build(tmp_path / "cut", SMALL, other, device=CPU)
+    rest: list[float] = []
+    again = build(
+        tmp_path / "cut", SMALL, TINY, device=CPU, show=lambda row: rest.append(row["steps"])
+    )
+    assert rest == ([4, 2, 4] if part == "pretrained" else [4])
+    assert again == build(tmp_path / "whole", SMALL, TINY, device=CPU)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_a_build_may_be_trained_on_text_alone(tmp_path: Path) -> None:
+    needs_llama()
+    made = build(tmp_path, SMALL, TINY.model_copy(update={"exercises": 0}), device=CPU)
+    assert math.isnan(made["held_out_kl"])
+    assert math.isnan(made["agreement"])
+    assert {entry.name for entry in tmp_path.iterdir()} == {TOKENIZER, "pretrained", *FILES}
+
+
+def test_a_build_may_learn_the_playbook_by_heart(tmp_path: Path) -> None:
+    needs_llama()
+    made = build(
+        tmp_path, SMALL, TINY.model_copy(update={"passages": False, "along": 0}), device=CPU
+    )
+    assert made["held_out_kl"] > 0
+
+
+def test_a_recipe_for_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="there must be exercises or pretraining_steps"):
+        Recipe(exercises=0, pretraining_steps=0)
+
+
+def test_updates_are_as_many_as_epochs_take() -> None:
+    assert Tuning(exercises=640, batch=64).tuning_steps == 10
+    assert Tuning(exercises=640, batch=64, epochs=1.5).tuning_steps == 15
+    assert Tuning(exercises=3, batch=64).tuning_steps == 1
 
 
 def test_a_build_by_another_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tuned").mkdir()
-    other = TINY.model_copy(update={"pretraining_steps": 0, "tuning_steps": 9})
+    recipe = TINY.model_copy(update={"pretraining_steps": 0})
+    other = recipe.model_copy(update={"epochs": 2.0})
     asked = {
         "asked": {"architecture": SMALL.model_dump(), "recipe": other.model_dump()},
         "begun": {},
     }
     (tmp_path / "tuned" / "settings.json").write_text(json.dumps(asked))
-    same = other.model_copy(update={"tuning_steps": 3})
     with pytest.raises(RunError, match="a run with other settings is there"):
-        build(tmp_path, SMALL, same, device=torch.device("cpu"))
+        build(tmp_path, SMALL, recipe, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"learning_rate": 1e-2}, {"seed": 2}, {"pretraining_steps": 5}]
+)
+@pytest.mark.xfail(strict=True, reason="of a run that has ended, the settings are not looked at")
+def test_a_build_that_has_ended_is_refused_to_another_recipe(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    needs_llama()
+    build(tmp_path, SMALL, TINY, device=CPU)
+    with pytest.raises(RunError):
+        build(tmp_path, SMALL, TINY.model_copy(update=changes), device=CPU)
+
+
+class Astray(LanguageLearner):
+    """Its first evaluation is the best one."""
+
+    def evaluate(self) -> dict[str, float]:
+        return {**super().evaluate(), "held_out_loss": float(self.steps_done)}
+
+
+class Nothing:
+    """One text to learn."""
+
+    def batch(self, generator: torch.Generator) -> Batch:
+        return collate([Piece([1, 2, 3], text=True)])
+
+    def held_out(self) -> list[Batch]:
+        return [self.batch(torch.Generator())]
+
+
+def test_the_best_model_is_kept_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.teacher.lm.best._EVALUATE", 1)
+    seen: list[dict[str, Any]] = []
+
+    def show(row: dict[str, float]) -> None:
+        seen.append({name: value.clone() for name, value in learner.model.state_dict().items()})
+
+    learner = Astray(decoder(), Nothing(), learning(Tuning(), 3))
+    best = train_best(tmp_path, learner, {}, show)
+    assert (best["steps"], len(seen)) == (1, 3)
+    for model in (learner.model, load(tmp_path / BEST)):
+        assert isinstance(model, Decoder)
+        assert all(torch.equal(seen[0][name], w) for name, w in model.state_dict().items())
+    assert any(not torch.equal(seen[0][name], seen[2][name]) for name in seen[0])

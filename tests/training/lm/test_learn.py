@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.training.lm.small import decoder
+from tests.training.lm.small import Piece, collate, decoder
 from training.errors import TeacherError
 from training.run import run
-from training.teacher.lm.batch import Batch, Example, PackedText, collate, within_budget
+from training.teacher.lm.batch import Batch, Example, PackedText
 from training.teacher.lm.learn import LanguageLearner, Learning, measure
 from training.teacher.lm.model import Decoder
 
@@ -77,33 +76,6 @@ def trained(data: Any, **settings: Any) -> tuple[LanguageLearner, dict[str, floa
     return learning, row
 
 
-def test_a_batch_by_hand() -> None:
-    batch = collate(
-        [Example([5, 6, 7], text=True), Example([8, 9], {1: {3: 0.25, 4: 0.75}, 0: {2: 1.0}})], 1
-    )
-    assert batch.tokens.tolist() == [[5, 6, 7], [8, 9, 1]]
-    assert (batch.places.tolist(), batch.following.tolist()) == ([0, 1], [6, 7])
-    assert batch.marked.tolist() == [4, 3]
-    assert batch.targets(5).tolist() == [[0, 0, 0, 0.25, 0.75], [0, 0, 1, 0, 0]]
-
-
-def test_a_target_takes_the_place_of_the_token_that_follows() -> None:
-    batch = collate([Example([5, 6, 7, 8], {1: {3: 1.0}}, text=True)])
-    assert (batch.places.tolist(), batch.marked.tolist()) == ([0, 2], [1])
-
-
-@pytest.mark.parametrize("example", [Example([1, 2], {2: {0: 1.0}}), Example([1, 2])])
-def test_examples_that_teach_nothing_are_refused(example: Example) -> None:
-    with pytest.raises(TeacherError):
-        collate([example])
-
-
-def test_groups_keep_within_the_budget() -> None:
-    examples = [Example([0] * length, text=True) for length in (9, 3, 3, 30, 4, 3, 10)]
-    groups = [[len(e.tokens) for e in group] for group in within_budget(examples, 20)]
-    assert groups == [[3, 3, 3, 4], [9, 10], [30]]
-
-
 def test_packed_windows_foretell_the_next_token() -> None:
     data = PackedText(torch.arange(100), 7, 4, held_out=0.2)
     batch = data.batch(torch.Generator().manual_seed(1))
@@ -120,13 +92,13 @@ def test_too_little_text_is_refused() -> None:
 
 
 def test_losses_by_hand() -> None:
-    decoder_, batch = model(), collate([Example([1, 2, 3], {2: {4: 0.5, 5: 0.5}}, text=True)])
+    decoder_, batch = model(), collate([Piece([1, 2, 3], {2: {4: 0.5, 5: 0.5}}, text=True)])
     log_probs = decoder_(batch.tokens)[0].log_softmax(1)
     measured = measure(decoder_, batch)
     torch.testing.assert_close(measured.text, -torch.stack([log_probs[0, 2], log_probs[1, 3]]))
     kl = math.log(0.5) - (log_probs[2, 4] + log_probs[2, 5]) / 2
     torch.testing.assert_close(measured.kl, kl[None])
-    loss = learner(Fixed(Example([1, 2], text=True)), text_weight=0.25).loss(measured)
+    loss = learner(Fixed(Piece([1, 2], text=True)), text_weight=0.25).loss(measured)
     torch.testing.assert_close(loss, 0.25 * measured.text.mean() + kl)
 
 
@@ -138,7 +110,7 @@ def test_any_of_the_likeliest_tokens_agrees() -> None:
 
 
 def test_padding_and_company_change_no_loss() -> None:
-    long, short = Example(list(range(9)), text=True), Example([1, 2], {1: {3: 1.0}})
+    long, short = Piece(list(range(9)), text=True), Example([1, 2], {1: {3: 1.0}})
     together = measure(model(), collate([long, short]))
     torch.testing.assert_close(together.text, measure(model(), collate([long])).text)
     torch.testing.assert_close(together.kl, measure(model(), collate([short])).kl)
@@ -190,10 +162,11 @@ def test_text_is_learned() -> None:
 
 
 def test_held_out_means_are_over_places() -> None:
-    data = Fixed(Example([1, 2, 3, 4, 5, 6], text=True))
-    short = collate([Example([9, 9], text=True)])
+    data = Fixed(Piece([1, 2, 3, 4, 5, 6], text=True))
+    short = collate([Piece([9, 9], text=True)])
     data.held_out = lambda: [data.batch(torch.Generator()), short]  # type: ignore[method-assign]
     learning = learner(data)
+    assert isinstance(learning.model, Decoder)
     texts = [measure(learning.model, batch).text for batch in data.held_out()]
     expected = torch.cat(texts).mean().item()
     assert learning.evaluate()["held_out_text_loss"] == pytest.approx(expected)
@@ -203,7 +176,8 @@ class Both(Lookup):
     """Lookups whose text is to be foretold too."""
 
     def examples(self, count: int, generator: torch.Generator) -> list[Example]:
-        return [replace(e, text=True) for e in super().examples(count, generator)]
+        found = super().examples(count, generator)
+        return [Piece(example.tokens, example.targets, text=True) for example in found]
 
 
 def test_a_cut_off_run_goes_on_as_if_it_had_not_been(

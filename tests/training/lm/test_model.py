@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tests.training.lm.small import VOCABULARY, decoder, outspoken
 from training.errors import TeacherError
-from training.teacher.lm.model import Block, RMSNorm, angles, load, rotate, save
+from training.teacher.lm.model import Block, RMSNorm, angles, load, read_weights, rotate, save
 from training.teacher.lm.recipe import Architecture
 
 
@@ -125,6 +125,23 @@ def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     loaded = load(tmp_path / "model.pt")
     assert loaded.architecture == model.architecture
     assert torch.equal(loaded(tokens), model(tokens))
+
+
+def test_a_saved_models_weights_can_be_read_alone(tmp_path: Path) -> None:
+    model = decoder()
+    save(tmp_path / "model.pt", model)
+    architecture, weights = read_weights(tmp_path / "model.pt")
+    assert architecture == model.architecture
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    model = decoder()
+    other = {"architecture": decoder(layers=1).architecture.model_dump()}
+    torch.save(other | {"weights": model.state_dict()}, tmp_path / "model.pt")
+    with pytest.raises(TeacherError, match=r"model\.pt: not a language model"):
+        load(tmp_path / "model.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", None])

@@ -85,6 +85,15 @@ def test_a_saved_tokenizer_comes_back(tmp_path: Path) -> None:
     assert all(loaded.encode(text) == ours.encode(text) for text in STRINGS)
 
 
+def test_a_tokenizer_comes_back_out_of_its_text() -> None:
+    ours = tokenizer()
+    again = Tokenizer.from_json(ours.as_json())
+    assert again.as_json() == ours.as_json()
+    assert all(again.encode(text) == ours.encode(text) for text in STRINGS)
+    with pytest.raises(TeacherError, match=r"^not a tokeniser"):
+        Tokenizer.from_json("{}")
+
+
 def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(TeacherError, match=r"tokenizer\.json: not a tokeniser"):

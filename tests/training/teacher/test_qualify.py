@@ -44,7 +44,8 @@ class Reader:
         self.remembered.append(key in self.answered)
         if key not in self.answered:
             said = self.asking(state, 0).user.splitlines()
-            rules = [parse(line) for line in said if line.startswith(" ")]
+            told = [line.strip() for line in said if line.startswith(" ")]
+            rules = [parse(rule) for _, _, rule in (line.partition(" ") for line in told)]
             self.answered[key] = PassageTeacher(rules).distribution([state])[0]
         return self.answered[key]
 

@@ -12,6 +12,7 @@ from training.teacher.encoder.spelling import spell
 from training.teacher.lm.batch import Batch, Example
 from training.teacher.lm.exercises import KINDS, Exercise, draw
 from training.teacher.lm.learn import Measured
+from training.teacher.lm.reading import by_kind
 from training.teacher.lm.tokenizer import Tokenizer
 
 
@@ -34,11 +35,14 @@ class EncoderReader:
         spelled = spell(exercise.question, self.tokenizer, KINDS)
         targets: dict[int, dict[int, float]] = {}
         advice = exercise.advice
+        kinds = by_kind(advice)
         for action, place, label in zip(
             exercise.actions, spelled.places, spelled.labels, strict=True
         ):
             kind, _, host = action.partition(" ")
-            targets.setdefault(place, {})[label] = advice.get((kind, host), 0.0)
+            # Of a single flow, a kind stands for what is done to it.
+            share = advice.get((kind, host), 0.0) if host else kinds.get(kind, 0.0)
+            targets.setdefault(place, {})[label] = share
         return Example(spelled.tokens, targets)
 
 

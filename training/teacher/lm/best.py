@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from training.run import RESULT, run
+from training.run import ended, run
 from training.teacher.lm.learn import LanguageLearner, Learning
 from training.teacher.lm.model import read_weights, save
 from training.teacher.lm.recipe import Tuning
@@ -56,7 +56,7 @@ def train_best(
             found.write_text(json.dumps(row) + "\n")
         show(row)
 
-    if not (folder / RESULT).exists():
+    if not ended(folder, about):
         run(learner, folder, about, show=shown)
     learner.model.load_state_dict(read_weights(kept)[1])
     best: dict[str, float] = json.loads(found.read_text())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
+from numpy.typing import NDArray
 
 from training.teacher.lm.batch import Batch, Example
 from training.teacher.lm.pool import Cutter, Pool
@@ -93,12 +94,17 @@ def pool(tokenizer: Path, make: Make, seed: int | str, count: int, processes: in
     counts = [min(_PART, count - start) for start in starts]
     part = partial(_part, tokenizer, make)
     if min(processes, len(counts)) == 1:
-        return Pool.joined([*map(part, seeds, counts)])
+        return _joined(map(part, seeds, counts))
     # Forking a process that already uses a GPU or threads is not safe.
     with ProcessPoolExecutor(processes, get_context("spawn")) as workers:
-        return Pool.joined([*workers.map(part, seeds, counts)])
+        return _joined(workers.map(part, seeds, counts))
 
 
-def _part(tokenizer: Path, make: Make, seed: str, count: int) -> Pool:
+def _part(tokenizer: Path, make: Make, seed: str, count: int) -> list[NDArray[Any]]:
+    """The tensors of a pool, as arrays: each tensor from another process is an open file."""
     example, chance = make(Tokenizer.load(tokenizer)), random.Random(seed)
-    return Pool.of([example(chance) for _ in range(count)])
+    return [column.numpy() for column in Pool.of([example(chance) for _ in range(count)]).columns]
+
+
+def _joined(parts: Iterable[list[NDArray[Any]]]) -> Pool:
+    return Pool.joined([Pool(*map(torch.from_numpy, part)) for part in parts])

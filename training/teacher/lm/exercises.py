@@ -26,7 +26,6 @@ MOST: Final = 50
 _USUAL: Final = 16  # hosts at most, in three exercises of four
 _GATEWAY: Final = 0.2  # share of exercises with one flow instead of hosts
 _SECOND: Final = 0.2  # share of lines with two rules
-_SHUFFLED: Final = 0.5  # share of exercises with hosts in any order
 _EQUAL: Final = 0.8  # of those: equally urgent ones
 _WORDS: Final = tuple(sorted(CAGE2.words | GATEWAY.words))
 KINDS: Final = (
@@ -65,13 +64,14 @@ class Exercise:
         return self.advice_after(len(self.lines) + sum(map(len, self.told)))
 
     def advice_after(self, read: int) -> Advice:
-        """What is prescribed by so many lines and rules, from the first on."""
+        """What is prescribed by so many lines of a prompt, from the first on."""
         follows = {}
         for line, rules in zip(self.lines, self.told, strict=True):
             if read <= 0:
                 break
-            follows[line.partition(" ")[0]] = most_urgent(rules[: read - 1])
-            read -= 1 + len(rules)
+            known = rules[: read - 1] if self.shown else rules
+            follows[line.partition(" ")[0]] = most_urgent(known)
+            read -= 1 + len(rules) * self.shown
         return weigh(follows, self.actions[0])
 
 
@@ -82,8 +82,6 @@ def draw(chance: random.Random) -> Exercise:
     kinds = chance.sample(KINDS, chance.randint(3, 6))
     lexicon = chance.sample(_WORDS, chance.randint(6, len(_WORDS)))
     lines = [_line("flow", lexicon, chance)] if flow else _hosts(lexicon, chance)
-    if chance.random() < _SHUFFLED:
-        chance.shuffle(lines)
     # From states in which little is to be done to such in which nearly every host needs something.
     busy = chance.random()
     told = [
@@ -117,7 +115,7 @@ def _hosts(lexicon: Sequence[str], chance: random.Random) -> list[str]:
 
 def _line(label: str, lexicon: Sequence[str], chance: random.Random) -> str:
     # As in real states, most say little: a worth, perhaps a sign or two.
-    count = min(len(lexicon), chance.choice((0, 1, 1, 1, 2, 2, 3, 4, 5)) + (label == "flow"))
+    count = min(len(lexicon), chance.choice((0, 1, 1, 1, 2, 2, 3, 4)) + (label == "flow"))
     return " ".join([label, *chance.sample(lexicon, count)])
 
 

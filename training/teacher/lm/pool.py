@@ -67,8 +67,12 @@ class Pool:
     @classmethod
     def joined(cls, pools: Sequence[Pool]) -> Self:
         """All of some pools, in order."""
-        columns = (f.name for f in fields(cls))
-        return cls(*(torch.cat([getattr(pool, name) for pool in pools]) for name in columns))
+        return cls(*map(torch.cat, zip(*(pool.columns for pool in pools), strict=True)))
+
+    @property
+    def columns(self) -> list[torch.Tensor]:
+        """All tensors, in the attributes' order."""
+        return [getattr(self, f.name) for f in fields(self)]
 
     def __len__(self) -> int:
         """Examples."""
@@ -76,7 +80,7 @@ class Pool:
 
     def to(self, device: torch.device) -> Self:
         """The same there."""
-        return type(self)(*(getattr(self, f.name).to(device) for f in fields(self)))
+        return type(self)(*(column.to(device) for column in self.columns))
 
 
 class Cutter:

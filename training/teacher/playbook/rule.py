@@ -50,10 +50,6 @@ class Rule:
         """The line."""
         return f"{LEVELS[self.level]} {' or '.join(self.kinds)} if {' and '.join(self.words)}"
 
-    def told_of(self, label: str) -> str:
-        """The line as it is told of a subject that it holds for."""
-        return f"{label} {self}"
-
     @property
     def shares(self) -> dict[str, float]:
         """Probabilities of the kinds."""
