@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from training.cage2.describe import WORDS
+from training.cage2.describe import WORDS, WORTH
 from training.cage2.short_actions import KINDS
 from training.teacher.prompt import Brief
 
@@ -14,6 +14,7 @@ BRIEF: Final = Brief(
     objective="Keep intruders from its core at little cost.",
     subject="host",
     words=WORDS,
+    worth=WORTH,
     kinds=KINDS,
     on_hosts=True,
 )

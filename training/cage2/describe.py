@@ -39,9 +39,11 @@ _ACCESSED: Final = 2
 _CONTROLLED: Final = 3
 _VITAL: Final = 0.4  # cost of a step from which a host is vital
 _COSTLY: Final = 3.5  # cost until the end from which a restore, which costs 1, is sure to pay
+WORTH: Final = ("core", "vital", "outer", "cheap", "spare")
+"""What hosts are worth, most first."""
 WORDS: Final = frozenset(
     {
-        *("core", "vital", "outer", "cheap", "spare"),
+        *WORTH,
         *("scanned", "exploited"),
         *("doubtful", "accessed", "alarmed", "controlled", "costly"),
         *("bare", "open"),

@@ -42,6 +42,7 @@ BRIEF: Final = Brief(
     objective="Stop harm and spare honest work.",
     subject="flow",
     words=frozenset({"local", "remote", *_SERVICES, *_SIGNS.values()}),
+    worth=(),
     kinds=VERDICTS,
     on_hosts=False,
 )

@@ -1,15 +1,18 @@
-"""Examine a GGUF file as a teacher of all playgrounds."""
+"""Examine a model's file as a teacher of all playgrounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
 
 from training.provenance import commit, machine, sha256
 from training.teacher.cases import Case
-from training.teacher.llama import LlamaTeacher
+from training.teacher.impartial import Impartial
+from training.teacher.models import open_model
+from training.teacher.playgrounds import WORTH
 from training.teacher.qualification import Certificate
 from training.teacher.qualify import Asking, examine
 
@@ -22,12 +25,12 @@ def certify(
     seed: int = 0,
     advance: Callable[[], object] = lambda: None,
 ) -> Certificate:
-    """What an examination finds of a GGUF file.
+    """What an examination finds of a model, asked as it is when it guides.
 
     Args:
-        model: the file.
+        model: its file.
         cases: states to ask about.
-        threads: of llama.cpp.
+        threads: of a language model.
         seed: of changed passages and permutations.
         advance: called after each answer.
 
@@ -35,8 +38,8 @@ def certify(
         TeacherError: the file cannot be used.
     """
     asking = Asking()
-    with LlamaTeacher(model, asking, threads=threads) as teacher:
-        result = examine(teacher, asking, cases, seed=seed, advance=advance)
+    with closing(open_model(model, asking, threads=threads)) as teacher:
+        result = examine(Impartial(teacher, WORTH), asking, cases, seed=seed, advance=advance)
         return Certificate(
             sha256=sha256(model),
             parameters=teacher.parameters,

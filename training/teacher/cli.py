@@ -32,13 +32,13 @@ def _root() -> None:
 
 @app.command()
 def qualify(
-    model: Annotated[Path, typer.Argument(help="a GGUF file")],
+    model: Annotated[Path, typer.Argument(help="a GGUF file, or an encoder's ONNX file")],
     threads: Annotated[int, typer.Option(min=1, help="of llama.cpp; on busy cores, 1")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="of changed passages and permutations")] = 0,
     write: Annotated[bool, typer.Option(help="keep the certificate beside the model")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
 ) -> None:
-    """Examine a language model: exit status 0 if it may guide, 1 if not."""
+    """Examine a model as a teacher: exit status 0 if it may guide, 1 if not."""
     from training.teacher.cases import read_cases
     from training.teacher.certify import certify
     from training.teacher.qualification import keep

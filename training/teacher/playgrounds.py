@@ -12,6 +12,8 @@ from training.teacher.playbook.retrieval import Shelf
 from training.teacher.prompt import Brief, Prompt
 
 BRIEFS: Final = {brief.name: brief for brief in (CAGE2, GATEWAY)}
+WORTH: Final = tuple(word for brief in BRIEFS.values() for word in brief.worth)
+"""Words of hosts' importance in any of them, most important first."""
 
 
 def passages_of(brief: Brief) -> list[Passage]:

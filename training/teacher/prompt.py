@@ -42,6 +42,7 @@ class Brief:
         objective: what it is to achieve, a sentence.
         subject: what a line is about.
         words: all that may be said in lines.
+        worth: those of them that tell how important a host is, most important first.
         kinds: of actions; the first one changes nothing.
         on_hosts: whether the others are done to a host.
     """
@@ -51,6 +52,7 @@ class Brief:
     objective: str
     subject: str
     words: frozenset[str]
+    worth: tuple[str, ...]
     kinds: tuple[str, ...]
     on_hosts: bool
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,18 +24,11 @@ from training.teacher.playbook.rule import Rule, followed
 from training.teacher.playgrounds import passages_of
 from training.teacher.prompt import Prompt
 from training.teacher.question import Question, labels
-from training.teacher.teacher import StateText, Teacher
+from training.teacher.teacher import Examinee, StateText
 
 FLIPS: Final = 100  # cases with a changed passage, at most
 _QUIET: Final = 7  # hosts of no worth that are added, to see whether they matter
 _NONE: Final = 1e-9  # probability that stands for none in a divergence
-
-
-class Examinee(Teacher, Protocol):
-    """A teacher that is asked in words."""
-
-    def forget(self) -> None:
-        """Keep nothing of what was asked and answered."""
 
 
 class Asking:

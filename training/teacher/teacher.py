@@ -29,3 +29,10 @@ class Teacher(Protocol):
 
     def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
         """``(n, actions)`` float32, rows sum to 1."""
+
+
+class Examinee(Teacher, Protocol):
+    """A teacher that can be examined: it is asked in words."""
+
+    def forget(self) -> None:
+        """Keep nothing of what was asked and answered."""

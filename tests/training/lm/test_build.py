@@ -131,7 +131,6 @@ def test_a_build_by_another_recipe_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"learning_rate": 1e-2}, {"seed": 2}, {"pretraining_steps": 5}]
 )
-@pytest.mark.xfail(strict=True, reason="of a run that has ended, the settings are not looked at")
 def test_a_build_that_has_ended_is_refused_to_another_recipe(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:

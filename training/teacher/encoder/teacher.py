@@ -63,6 +63,10 @@ class EncoderTeacher:
         """Keep nothing of what was asked and answered."""
         self._latest.clear()
 
+    def close(self) -> None:
+        """Free the network; the teacher cannot be asked any more."""
+        del self._session
+
     def _row(self, state: StateText) -> torch.Tensor:
         key = state.lines, state.actions
         row = self._latest.get(key)

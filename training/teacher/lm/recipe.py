@@ -63,10 +63,10 @@ class Tuning(BaseModel):
 class Recipe(Tuning):
     """How the language model is trained: on text, then on exercises."""
 
-    documents: Positive = Field(20_000, description="of text to pre-train on")
+    documents: Positive = Field(3000, description="of text to pre-train on")
     window: Positive = Field(256, description="tokens of a window of text")
     windows: Positive = Field(16, description="of text in a batch")
-    pretraining_steps: int = Field(400, ge=0, description="updates on text; 0: none")
+    pretraining_steps: int = Field(100, ge=0, description="updates on text; 0: none")
     along: int = Field(
         6, ge=0, description="places in an exercise where it is asked what is right so far"
     )
