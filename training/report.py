@@ -32,6 +32,10 @@ CURVE: Final = "curve.svg"
 CONFIDENCE: Final = 0.95
 _POINTS: Final = 60  # along a curve
 _NOISY: Final = ("return", "agreement")
+_STEPS: Final = "environment steps"
+# What a run's figure shows, panel by panel: of one that plays, and of one that reads.
+_PLAYING: Final = (("return",), ("entropy",), ("mask", "auxiliary"), ("agreement",))
+_READING: Final = (("kl", "held_out_kl"), ("text_loss", "held_out_text_loss"), ("agreement",))
 _BEGINNING: Final = 0.1  # share of the training that has a panel of its own
 # Okabe and Ito 2008, "Color universal design": told apart with every kind of colour vision.
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D3B")
@@ -187,7 +191,7 @@ def plot_run(folder: Path) -> None:
     from matplotlib.ticker import StrMethodFormatter
 
     columns = read_metrics(folder)
-    panels = [["return"], ["entropy"], ["mask", "auxiliary"], ["agreement"]]
+    panels, steps = (_READING, "updates") if "tokens" in columns else (_PLAYING, _STEPS)
     shown = [[name for name in panel if _measured(columns, name)] for panel in panels]
     shown = [panel for panel in shown if panel]
     if not shown:
@@ -197,9 +201,9 @@ def plot_run(folder: Path) -> None:
         axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False, height_ratios=ratios)
         for axis, panel in zip(axes[:, 0], shown, strict=True):
             _trace(axis, columns, panel)
-        axes[-1, 0].set_xlabel("environment steps")
+        axes[-1, 0].set_xlabel(steps)
         axes[-1, 0].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        figure.suptitle(f"{folder.name or 'run'}: {columns['steps'][-1]:,.0f} steps", fontsize=11)
+        figure.suptitle(f"{folder.name or 'run'}: {columns['steps'][-1]:,.0f} {steps}", fontsize=11)
 
 
 @contextmanager

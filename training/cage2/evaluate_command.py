@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from training.cage2.evaluate import Arena, Evaluation, Policy
 
 _OFFICIAL: Final = "official"
-_TEACHERS: Final = ("playbook", "passages")
+_TEACHERS: Final = ("playbook", "passages", "lm")
 _WIDEST: Final = 110  # columns, where standard output is no terminal
 
 Player = Annotated[
     str,
-    typer.Argument(metavar="POLICY", help=f"an ONNX file, or a teacher: {' or '.join(_TEACHERS)}"),
+    typer.Argument(metavar="POLICY", help=f"an ONNX file, or a teacher: {', '.join(_TEACHERS)}"),
 ]
 Checkout = Annotated[
     Path | None, typer.Option(help="play in the official environment: a CybORG 2.1 checkout")

@@ -26,6 +26,7 @@ BASE: Final = Plan(
 )
 PLAYBOOK: Final = "playbook"
 TRAINED: Final = "training/cage2/checkpoints/head.pt"
+_ENCODER: Final = "out/encoder/encoder-int8.onnx"  # `make encoder`
 
 _UNGUIDED: Final = "unguided"
 
@@ -121,6 +122,18 @@ def _teachers() -> Study:
     return _against_unguided("teachers", question, _B_LINE, arms)
 
 
+def _readers() -> Study:
+    arms = {
+        "random": guided(_B_LINE, "random"),
+        "playbook": guided(_B_LINE),
+        "passages": guided(_B_LINE, "passages"),
+        "language model": guided(_B_LINE, "lm"),
+        "encoder": guided(_B_LINE, _ENCODER),
+    }
+    question = "Is a small model that reads the playbook's passages a good teacher?"
+    return _against_unguided("readers", question, _B_LINE, arms)
+
+
 def _imitation() -> Study:
     arms = {f"{n} passes": guided(_B_LINE, passes=n) for n in (4, 12, 30)}
     arms["30 passes, corrected"] = guided(_B_LINE, correction=True)
@@ -194,6 +207,7 @@ STUDIES: Final = {
         _fade(),
         _imitation(),
         _teachers(),
+        _readers(),
         _sensitivity(),
         _transfer(),
         _speed(),

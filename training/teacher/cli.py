@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,12 +45,8 @@ def qualify(
     from training.teacher.certify import certify
     from training.teacher.qualification import keep
 
-    stderr = Console(stderr=True)
-    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
-        task = bar.add_task("examining", total=None)
-        certificate = certify(
-            model, read_cases(), threads=threads, seed=seed, advance=lambda: bar.advance(task)
-        )
+    with _examining() as advance:
+        certificate = certify(model, read_cases(), threads=threads, seed=seed, advance=advance)
     if as_json:
         print(certificate.as_json())
     else:
@@ -56,6 +54,37 @@ def qualify(
     if write:
         keep(model, certificate)
     raise typer.Exit(1 if certificate.failed else 0)
+
+
+@app.command("compare")
+def compare_command(
+    model: Annotated[Path, typer.Argument(help="a model's file, a quantised one say")],
+    other: Annotated[Path, typer.Argument(help="what it is measured by, the whole one say")],
+    threads: Annotated[int, typer.Option(min=1, help="of llama.cpp; on busy cores, 1")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
+) -> None:
+    """How far a model's advice is from another's, on the states of the examination."""
+    from training.teacher.cases import read_cases
+    from training.teacher.compare import compare
+
+    with _examining() as advance:
+        found = compare(model, other, read_cases(), threads=threads, advance=advance)
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        print(
+            f"{found.cases} states: the likeliest action is the same in {found.agreement:.1%},"
+            f" divergence {found.kl:.5f} nats (99 % below {found.kl_p99:.5f}), total variation"
+            f" {found.tv:.4f}"
+        )
+
+
+@contextmanager
+def _examining() -> Iterator[Callable[[], None]]:
+    stderr = Console(stderr=True)
+    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
+        task = bar.add_task("examining", total=None)
+        yield lambda: bar.advance(task)
 
 
 Folder = Annotated[Path, typer.Argument(help="of the build; a cut-off build goes on there")]

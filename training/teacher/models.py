@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from training.errors import TeacherError
-from training.teacher.encoder.teacher import EncoderTeacher
 from training.teacher.llama import LlamaTeacher
 from training.teacher.question import Question
 from training.teacher.teacher import StateText
 
+if TYPE_CHECKING:
+    from training.teacher.encoder.teacher import EncoderTeacher
+
 SUFFIXES: Final = (".gguf", ".onnx")
+SHIPPED: Final = Path(__file__).parent / "data" / "teacher.gguf"
+"""The language model that comes with the product; docs/teacher.md says how it was made."""
 
 
 def open_model(
@@ -31,5 +35,11 @@ def open_model(
     if path.suffix == ".gguf":
         return LlamaTeacher(path, ask, threads=threads)
     if path.suffix == ".onnx":
+        try:
+            from training.teacher.encoder.teacher import EncoderTeacher
+        except ImportError as error:
+            raise TeacherError(
+                f"no encoders here ({error}): pip install 'sluicegate[lm]'"
+            ) from error
         return EncoderTeacher(path, ask)
     raise TeacherError(f"{path}: name a language model (.gguf) or an encoder (.onnx)")

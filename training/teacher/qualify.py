@@ -103,7 +103,7 @@ def examine(
     """
     if not any(case.brief.on_hosts for case in cases):
         raise ValueError("an examination without a case with hosts")
-    room = _Room(teacher, asking, advance)
+    room = Room(teacher, asking, advance)
     chance = random.Random(seed)
     wanted = [_prescribed(case, passages_of(case.brief)) for case in cases]
     answers = room.ask(cases)
@@ -116,7 +116,7 @@ def examine(
         cases=len(cases),
         top1=_share(_hits(cases, answers, 1)),
         top3=_share(_hits(cases, answers, 3)),
-        kl=float(np.mean([_kl(p, q) for p, q in zip(wanted, answers, strict=True)])),
+        kl=float(np.mean([divergence(p, q) for p, q in zip(wanted, answers, strict=True)])),
         calibration=_calibration(cases, wanted, answers),
         flips=len(flipped),
         flip_rate=_share(
@@ -138,8 +138,14 @@ def examine(
     )
 
 
-class _Room:
-    """Where a teacher is asked."""
+class Room:
+    """Where a teacher is asked.
+
+    Args:
+        teacher: asks through ``asking``.
+        asking: what its questions are made by.
+        advance: called after each answer that is not timed.
+    """
 
     def __init__(self, teacher: Examinee, asking: Asking, advance: Callable[[], object]) -> None:
         self.teacher, self.asking, self.advance = teacher, asking, advance
@@ -253,7 +259,7 @@ def _calibration(
     return float(np.mean(differences))
 
 
-def _kl(wanted: torch.Tensor, answer: torch.Tensor) -> float:
+def divergence(wanted: torch.Tensor, answer: torch.Tensor) -> float:
     """Divergence in nats of an answer from what was wanted."""
     p, q = wanted.double(), answer.double().clamp(min=_NONE)
     return float(torch.special.xlogy(p, p / q).sum())

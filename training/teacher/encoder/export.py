@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +10,9 @@ from typing import Final
 import onnx
 
 from training.errors import TeacherError
+from training.teacher.encoder.about import KEY, About
 from training.teacher.encoder.network import Encoder
 from training.teacher.lm.tokenizer import Tokenizer
-
-KEY: Final = "sluicegate.teacher"
-"""Under which an ONNX file says, as JSON: its ``kinds``, ``context``, ``parameters`` and
-``tokenizer``."""
 
 _OPSET: Final = 18
 
@@ -48,13 +44,13 @@ def export(path: Path, model: Encoder, tokenizer: Tokenizer, kinds: Sequence[str
             do_validation=False,  # a test compares both, on texts instead of random numbers
         )
         graph = onnx.load(Path(folder) / "model.onnx")
-    about = {
-        "kinds": list(kinds),
-        "context": model.architecture.context,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "tokenizer": tokenizer.as_json(),
-    }
-    _write(path, graph, json.dumps(about))
+    about = About(
+        kinds=list(kinds),
+        context=model.architecture.context,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        tokenizer=tokenizer.as_json(),
+    )
+    _write(path, graph, about.model_dump_json())
 
 
 def quantise(source: Path, target: Path) -> None:

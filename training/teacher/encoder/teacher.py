@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from agent.session import session_options
 from training.errors import TeacherError
 from training.teacher.answer_cache import Latest
-from training.teacher.encoder.export import KEY
+from training.teacher.encoder.about import KEY, About
 from training.teacher.encoder.spelling import Spelled, spell
 from training.teacher.fitting import fitting
 from training.teacher.lm.tokenizer import Tokenizer
@@ -25,6 +23,9 @@ from training.teacher.teacher import StateText
 
 class EncoderTeacher:
     """A teacher that asks an encoder, on one thread.
+
+    Attributes:
+        parameters: weights of the encoder.
 
     Args:
         path: of an ONNX file that :mod:`training.teacher.encoder.export` wrote.
@@ -42,10 +43,8 @@ class EncoderTeacher:
         self._path, self._ask = path, ask
         self._latest: Latest[torch.Tensor] = Latest(remembered)
         self._session, about = _open(path)
-        self._kinds: list[str] = about["kinds"]
-        self._context: int = about["context"]
-        self.parameters: int = about["parameters"]
-        self._tokenizer = Tokenizer.from_json(about["tokenizer"])
+        self._about, self.parameters = about, about.parameters
+        self._tokenizer = Tokenizer.from_json(about.tokenizer)
 
     def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
         """``(n, actions)`` float32, rows sum to 1.
@@ -77,10 +76,10 @@ class EncoderTeacher:
 
     def _fitting(self, state: StateText) -> Spelled:
         def asked(shortened: int) -> tuple[Spelled, int]:
-            spelled = spell(self._ask(state, shortened), self._tokenizer, self._kinds)
+            spelled = spell(self._ask(state, shortened), self._tokenizer, self._about.kinds)
             return spelled, len(spelled.tokens)
 
-        return fitting(asked, len(state.lines), self._context, str(self._path))
+        return fitting(asked, len(state.lines), self._about.context, str(self._path))
 
     def _read(self, spelled: Spelled) -> NDArray[np.float32]:
         """The encoder's own answer ``(actions,)``."""
@@ -93,11 +92,11 @@ class EncoderTeacher:
         return (share / share.sum()).astype(np.float32)
 
 
-def _open(path: Path) -> tuple[ort.InferenceSession, dict[str, Any]]:
+def _open(path: Path) -> tuple[ort.InferenceSession, About]:
     """The network, and what its file says of it."""
     try:
         session = ort.InferenceSession(str(path), session_options(), ["CPUExecutionProvider"])
-        about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
+        about = About.model_validate_json(session.get_modelmeta().custom_metadata_map[KEY])
     except Exception as error:  # the library raises many kinds
         reason = " ".join(str(error).split())[:200]
         raise TeacherError(
