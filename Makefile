@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
 
-.PHONY: help setup replay test lint bench samples policy teacher clean
+.PHONY: help setup replay test lint bench samples policy teacher encoder clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -43,8 +43,12 @@ policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the sampl
 
 teacher: $(VENV)/.dev  ## train the language model that teaches, and examine it: hours, goes on if cut off
 	$(PIP) --editable '.[dev,teacher]'
-	$(BIN)/sluice-train teacher train $(OUT)/teacher
-	$(BIN)/sluice-train teacher qualify $(OUT)/teacher/teacher-Q8_0.gguf
+	$(BIN)/sluice-train teacher train $(OUT)/teacher --mixed
+	$(BIN)/sluice-train teacher qualify $(OUT)/teacher/teacher-Q4_K_M.gguf
+
+encoder: $(VENV)/.dev  ## train the encoder that teaches, and examine it: an hour or two, goes on if cut off
+	$(BIN)/sluice-train teacher train-encoder $(OUT)/encoder --exercises 100000 --batch 32 --mixed
+	$(BIN)/sluice-train teacher qualify $(OUT)/encoder/encoder-int8.onnx
 
 clean:  ## remove what was made, the virtual environment too
 	rm -rf $(VENV) $(OUT) build dist *.egg-info

@@ -47,7 +47,8 @@ class Plan(BaseModel):
     horizon: int = Field(100, ge=1, description="steps of an episode")
     start: str | None = Field(None, description="checkpoint whose weights training begins with")
     teacher: str | None = Field(
-        None, description="playbook, passages, random, a checkpoint or a GGUF file; None: none"
+        None,
+        description="playbook, passages, lm, random, a checkpoint's or a model's file; None: none",
     )
     unqualified: bool = Field(
         False, description="take a language model that failed its examination, or had none"

@@ -26,19 +26,22 @@ class _Told:
 
     Attributes:
         state: with sorted lines under new labels; its actions are the old ones.
-        meant: ``(actions,)`` int64, which of those each old action is called now.
-        alike: ``(actions,)`` int64, the number of each action's group of equal ones.
+        alike: ``(actions,)`` int64, the number of each old action's group of equal ones.
+        told: ``(actions,)`` int64, the same of each action as it is told, so that sums do not
+            depend on the old order, not even in their last bit.
         size: ``(groups,)`` float32, actions of each.
     """
 
     state: StateText
-    meant: torch.Tensor
     alike: torch.Tensor
+    told: torch.Tensor
     size: torch.Tensor
 
 
 class Impartial:
     """The `Teacher` that another one is if it is asked impartially.
+
+    Every kind of action that is done to hosts must be possible on all of them.
 
     Args:
         teacher: of words; it is shown no facts.
@@ -56,7 +59,7 @@ class Impartial:
         answers = self.teacher.distribution([each.state for each in told])
         rows = []
         for each, answer in zip(told, answers, strict=True):
-            shares = torch.zeros_like(each.size).index_add(0, each.alike, answer[each.meant])
+            shares = torch.zeros_like(each.size).index_add(0, each.told, answer)
             rows.append((shares / each.size)[each.alike])
         return torch.stack(rows)
 
@@ -71,7 +74,7 @@ class Impartial:
         # Labels stay the same ones, in the order of their numbers; a host gets its place's.
         free = sorted(labels, key=lambda label: (len(label), label))
         called = {labels[i]: free[place] for place, i in enumerate(order)}
-        told = tuple(f"{called[labels[i]]} {said[i]}".rstrip() for i in order)
+        told = tuple(" ".join([called[labels[i]], *filter(None, [said[i]])]) for i in order)
         words = dict(zip(labels, said, strict=True))
         number = {action: i for i, action in enumerate(actions)}
         meant, alike = [], []
@@ -81,10 +84,11 @@ class Impartial:
             meant.append(number[f"{kind} {called[host]}" if host in called else action])
             alike.append(groups.setdefault((kind, words.get(host, host)), len(groups)))
         group = torch.tensor(alike)
-        return _Told(
-            StateText({}, told, actions), torch.tensor(meant), group, group.bincount().float()
-        )
+        said_of = torch.empty_like(group)
+        said_of[torch.tensor(meant)] = group
+        return _Told(StateText({}, told, actions), group, said_of, group.bincount().float())
 
     def _importance(self, said: str) -> tuple[list[int], str]:
         words = said.split()
-        return sorted(self._rank[word] for word in words if word in self._rank), said
+        ranks = sorted(self._rank[word] for word in words if word in self._rank)
+        return ranks or [len(self._rank)], said

@@ -92,7 +92,7 @@ def require(model: Path) -> None:
     """
     examine = f"`sluice-train teacher qualify {model}`"
     if not model.is_file():
-        raise TeacherError(f"{model}: no such file; name a GGUF file")
+        raise TeacherError(f"{model}: no such file; name a GGUF or an ONNX file")
     try:
         certificate = Certificate.model_validate_json(place_of(model).read_text())
     except FileNotFoundError:

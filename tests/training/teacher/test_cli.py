@@ -19,6 +19,7 @@ from training.cage2.teachers import make_teacher
 from training.cli import app
 from training.errors import TeacherError
 from training.teacher import cases, certify
+from training.teacher.impartial import Impartial
 from training.teacher.llama import LlamaTeacher
 from training.teacher.qualification import Certificate, place_of
 from training.teacher.qualify import Result as Marks
@@ -33,6 +34,8 @@ TOLD = {
     *("order_tv", "size_tv", "without_passages_top1", "latency_ms", "sha256", "parameters"),
     *("bytes", "commit", "machine", "failed"),
 }
+TIMES = {name: {"p50": 1.5, "p99": 2.5} for name in ("cold", "prefix", "state")}
+MARKS = Marks(252, 1.0, 1.0, 0.25, 0.125, 100, 0.99, 0.0, 0.0, 0.0, 0.5, TIMES)
 
 
 def ignorant(path: Path) -> Path:
@@ -49,9 +52,10 @@ def guides(model: Path, *, unqualified: bool = False) -> None:
     """Ask a model about the starts of two games."""
     teacher = make_teacher(str(model), "official", unqualified=unqualified)
     assert isinstance(teacher, ShortActionsTeacher)
-    assert isinstance(teacher.teacher, LlamaTeacher)
+    assert isinstance(teacher.teacher, Impartial)
+    assert isinstance(teacher.teacher.teacher, LlamaTeacher)
     games = Cage2(2, torch.Generator().manual_seed(1))
-    with teacher.teacher:
+    with teacher.teacher.teacher:
         table = teacher.distribution([games.describe(0), games.describe(1)])
     assert table.shape == (2, games.num_actions)
     torch.testing.assert_close(table.sum(1), torch.ones(2))
@@ -103,23 +107,31 @@ def test_without_writing_no_certificate_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_another_seed_moves_hosts_otherwise(tmp_path: Path) -> None:
+def test_even_a_model_that_knows_nothing_is_examined_impartially(tmp_path: Path) -> None:
     model = ignorant(tmp_path / "m.gguf")
-    first, second = (
-        json.loads(qualify(str(model), "--seed", seed, "--no-write", "--json").stdout)
-        for seed in ("1", "2")
-    )
-    assert first["permutation_tv"] != second["permutation_tv"]
-    assert first["top1"] == second["top1"]
+    found = json.loads(qualify(str(model), "--no-write", "--json").stdout)
+    assert found["permutation_tv"] == pytest.approx(0, abs=1e-6)
+    assert found["order_tv"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.usefixtures("few")
+def test_the_seed_is_the_examinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def examine(*_: object, seed: int, **__: object) -> Marks:
+        seeds.append(seed)
+        return MARKS
+
+    monkeypatch.setattr(certify, "examine", examine)
+    qualify(str(ignorant(tmp_path / "m.gguf")), "--seed", "7", "--no-write")
+    assert seeds == [7]
 
 
 def test_one_that_passes_may_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ignorant(tmp_path / "m.gguf")
-    times = {name: {"p50": 1.5, "p99": 2.5} for name in ("cold", "prefix", "state")}
-    marks = Marks(252, 1.0, 1.0, 0.25, 0.125, 100, 0.99, 0.0, 0.0, 0.0, 0.5, times)
     digest, size = sha256(model.read_bytes()).hexdigest(), model.stat().st_size
     passed = Certificate(
-        sha256=digest, parameters=7, bytes=size, commit="c", machine="m", result=marks
+        sha256=digest, parameters=7, bytes=size, commit="c", machine="m", result=MARKS
     )
     monkeypatch.setattr(certify, "certify", lambda *_, **__: passed)
     done = qualify(str(model))

@@ -64,15 +64,15 @@ def test_a_prompt_about_hosts_by_hand() -> None:
     )
     assert asked.user == (
         "host1 core vital exploited accessed\n"
-        " host1 urgently restore or remove if vital and accessed\n"
+        " urgently restore or remove if vital and accessed\n"
         "host2 vital exploited accessed\n"
-        " host2 urgently restore or remove if vital and accessed\n"
+        " urgently restore or remove if vital and accessed\n"
         "host3 outer vital bare\n"
-        " host3 may decoy if bare\n"
+        " may decoy if bare\n"
         "host4 cheap bare\n"
-        " host4 may decoy if bare\n"
+        " may decoy if bare\n"
         "host5 spare bare\n"
-        " host5 may decoy if bare"
+        " may decoy if bare"
     )
     assert asked.reply == "Action: "
 
@@ -88,7 +88,7 @@ def test_a_prompt_about_a_flow_by_hand() -> None:
         " must, urgently or immediately be done. Actions: allow, throttle, block, isolate. Answer:"
         " action."
     )
-    assert asked.user == "flow remote login guessing\n flow must block or throttle if guessing"
+    assert asked.user == "flow remote login guessing\n must block or throttle if guessing"
     assert asked.reply == "Action: "
     assert asked.choices.kinds == VERDICTS
 
@@ -109,8 +109,8 @@ def test_below_a_line_are_the_most_urgent_rules_that_hold_there() -> None:
     prompt = asks("may decoy if bare", "must restore if core", "must remove if vital")
     state = StateText({}, ("host1 core vital bare", "host2 core cheap"), STATE.actions[:3])
     assert prompt(state).user == (
-        "host1 core vital bare\n host1 must restore if core\n host1 must remove if vital\n"
-        "host2 core cheap\n host2 must restore if core"
+        "host1 core vital bare\n must restore if core\n must remove if vital\n"
+        "host2 core cheap\n must restore if core"
     )
 
 

@@ -181,4 +181,4 @@ def test_a_damaged_certificate_is_refused_by_name(model: Path, content: bytes) -
 
 def test_a_file_that_is_not_there_is_refused_whatever_its_certificate(model: Path) -> None:
     model.unlink()
-    assert refused(model) == f"{model}: no such file; name a GGUF file"
+    assert refused(model) == f"{model}: no such file; name a GGUF or an ONNX file"

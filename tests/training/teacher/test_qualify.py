@@ -14,10 +14,11 @@ from tests.training.teacher.passages import passage
 from training.cage2.brief import BRIEF
 from training.teacher import qualify
 from training.teacher.cases import Case, read_cases
+from training.teacher.impartial import Impartial
 from training.teacher.playbook.passages import Passage
 from training.teacher.playbook.reader import PassageTeacher
 from training.teacher.playbook.rule import parse
-from training.teacher.playgrounds import passages_of
+from training.teacher.playgrounds import WORTH, passages_of
 from training.teacher.prompt import Brief
 from training.teacher.qualify import FLIPS, Asking, Result, examine, flips
 from training.teacher.question import labels
@@ -44,8 +45,7 @@ class Reader:
         self.remembered.append(key in self.answered)
         if key not in self.answered:
             said = self.asking(state, 0).user.splitlines()
-            told = [line.strip() for line in said if line.startswith(" ")]
-            rules = [parse(rule) for _, _, rule in (line.partition(" ") for line in told)]
+            rules = [parse(line) for line in said if line.startswith(" ")]
             self.answered[key] = PassageTeacher(rules).distribution([state])[0]
         return self.answered[key]
 
@@ -89,6 +89,25 @@ def test_one_that_reads_its_prompt_passes_without_fault() -> None:
     assert max(found.permutation_tv, found.order_tv, found.size_tv) < 1e-6
     assert found.without_passages_top1 == pytest.approx(NOTHING_BEST)
     assert (found.cases, found.flips) == (len(SHIPPED), FLIPS)
+
+
+@pytest.mark.parametrize("kind", [Reader, Reciter])
+def test_asked_impartially_one_that_was_impartial_stays_so(
+    kind: type[Reader] | type[Reciter],
+) -> None:
+    asking = Asking()
+    found = examine(Impartial(kind(asking), WORTH), asking, SHIPPED)
+    assert (found.top1, found.top3) == (1, 1)
+    assert max(found.permutation_tv, found.order_tv) < 1e-6
+
+
+def test_asked_impartially_none_is_partial() -> None:
+    cases = [case for case in SHIPPED if case.brief.on_hosts][::3]
+    asking, first = Asking(), prefers(lambda state: state.lines[0].split()[0])
+    alone = examine(Says(first), asking, cases)
+    assert min(alone.permutation_tv, alone.order_tv) > 0.05
+    found = examine(Impartial(Says(first), WORTH), asking, cases)
+    assert max(found.permutation_tv, found.order_tv) < 1e-6
 
 
 def test_one_that_recites_is_found_out_by_changed_and_by_missing_passages() -> None:

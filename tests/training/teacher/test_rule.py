@@ -56,7 +56,6 @@ def test_a_line_by_hand() -> None:
     rule = parse(" must restore  or remove if  vital and accessed ")
     assert rule == Rule(("vital", "accessed"), 2, ("restore", "remove"))
     assert str(rule) == "must restore or remove if vital and accessed"
-    assert rule.told_of("host3") == "host3 must restore or remove if vital and accessed"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.errors import TeacherError
 from training.teacher.encoder.spelling import spell
 from training.teacher.lm.batch import Batch, Example
 from training.teacher.lm.exercises import KINDS, Exercise, draw
@@ -20,10 +21,15 @@ class EncoderReader:
     """Turns exercises into examples: what is to be learned of one is the whole advice.
 
     Args:
-        tokenizer: of the encoder.
+        tokenizer: of the encoder; with a single token for "host".
+
+    Raises:
+        TeacherError: it has none.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        if len(tokenizer.encode("host")) > 1:
+            raise TeacherError("the tokeniser cuts 'host': train it on texts with it")
         self.tokenizer = tokenizer
 
     def __call__(self, chance: random.Random) -> Example:

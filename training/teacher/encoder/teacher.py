@@ -42,9 +42,9 @@ class EncoderTeacher:
     ) -> None:
         self._path, self._ask = path, ask
         self._latest: Latest[torch.Tensor] = Latest(remembered)
-        self._session, about = _open(path)
+        opened, about, self._tokenizer = _open(path)
+        self._session: ort.InferenceSession | None = opened
         self._about, self.parameters = about, about.parameters
-        self._tokenizer = Tokenizer.from_json(about.tokenizer)
 
     def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
         """``(n, actions)`` float32, rows sum to 1.
@@ -64,7 +64,7 @@ class EncoderTeacher:
 
     def close(self) -> None:
         """Free the network; the teacher cannot be asked any more."""
-        del self._session
+        self._session = None
 
     def _row(self, state: StateText) -> torch.Tensor:
         key = state.lines, state.actions
@@ -83,6 +83,8 @@ class EncoderTeacher:
 
     def _read(self, spelled: Spelled) -> NDArray[np.float32]:
         """The encoder's own answer ``(actions,)``."""
+        if self._session is None:
+            raise TeacherError(f"{self._path}: was closed; open it again")
         tokens = np.array([spelled.tokens], np.int64)
         scores = self._session.run(
             None, {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
@@ -92,15 +94,16 @@ class EncoderTeacher:
         return (share / share.sum()).astype(np.float32)
 
 
-def _open(path: Path) -> tuple[ort.InferenceSession, About]:
-    """The network, and what its file says of it."""
+def _open(path: Path) -> tuple[ort.InferenceSession, About, Tokenizer]:
+    """The network, what its file says of it, and its tokeniser."""
     try:
         session = ort.InferenceSession(str(path), session_options(), ["CPUExecutionProvider"])
         about = About.model_validate_json(session.get_modelmeta().custom_metadata_map[KEY])
+        tokenizer = Tokenizer.from_json(about.tokenizer)
     except Exception as error:  # the library raises many kinds
         reason = " ".join(str(error).split())[:200]
         raise TeacherError(
             f"{path}: not an encoder that can teach ({reason}); make one by"
             " `sluice-train teacher train-encoder`"
         ) from error
-    return session, about
+    return session, about, tokenizer
