@@ -18,6 +18,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 _stderr = Console(stderr=True)
 
 _SAMPLES = Path(__file__).parent.parent / "tests" / "captures"
+_EXTRAS = {
+    **dict.fromkeys(("torch", "onnx", "matplotlib"), "train"),
+    **dict.fromkeys(("tokenizers", "gguf"), "lm"),
+}
+"""What may not be installed, and the extra that has it."""
 
 app.add_typer(cage2, name="cage2")
 app.add_typer(teacher, name="teacher")
@@ -64,9 +69,10 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "onnx", "matplotlib"}:
+        if error.name not in _EXTRAS:
             raise
-        _complain(f"error: {error.name} is not installed; pip install 'sluicegate[train]'")
+        extra = _EXTRAS[error.name]
+        _complain(f"error: {error.name} is not installed; pip install 'sluicegate[{extra}]'")
         raise SystemExit(1) from None
     except SluiceError as error:
         _complain(f"error: {error}")

@@ -63,3 +63,11 @@ def test_without_torch_it_says_what_to_install(samples: Path) -> None:
     done = train("playbook", str(samples / "scan.pcap"), code=code)
     assert done.returncode == 1
     assert "sluicegate[train]" in done.stderr
+
+
+def test_without_a_tokeniser_it_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['tokenizers'] = None; from training.cli import main; main()"
+    done = train("teacher", "train", str(tmp_path / "build"), code=code)
+    assert done.returncode == 1
+    assert "sluicegate[lm]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -131,6 +131,16 @@ def test_a_run_is_drawn_with_what_it_measured(tmp_path: Path) -> None:
     assert "agreement" not in shown
 
 
+def test_a_run_that_reads_is_drawn_by_its_updates(tmp_path: Path) -> None:
+    rows = [f"{200 * k},{9e4 * k},{-1 / k},{1 / k},{2 / k},{k / 9}" for k in range(1, 9)]
+    head = "steps,tokens,return,kl,held_out_kl,agreement"
+    (tmp_path / "metrics.csv").write_text("\n".join([head, *rows]) + "\n")
+    plot_run(tmp_path)
+    shown = (tmp_path / "curve.svg").read_text()
+    assert all(f"<!-- {name} -->" in shown for name in ("kl", "held_out_kl", "updates"))
+    assert "environment steps" not in shown
+
+
 def test_a_run_without_an_episode_is_drawn_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("steps,return,entropy\n8,nan,2.0\n")
     plot_run(tmp_path)
