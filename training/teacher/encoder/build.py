@@ -17,7 +17,7 @@ import torch
 from training.teacher.encoder.export import export, quantise
 from training.teacher.encoder.network import Encoder
 from training.teacher.encoder.reading import EncoderReader, measure
-from training.teacher.lm.best import Show, learning, train_best
+from training.teacher.lm.best import Show, built, learning, train_best
 from training.teacher.lm.build import TOKENIZER, tokenizer_of
 from training.teacher.lm.drill import drill
 from training.teacher.lm.exercises import KINDS
@@ -45,8 +45,7 @@ def build(
         show: called with every row of metrics.
 
     Returns:
-        ``parameters``, ``vocabulary``, ``held_out_kl`` and ``agreement`` of the best model, and the
-        ``files`` with their sizes in bytes.
+        See :func:`training.teacher.lm.best.built`.
 
     Raises:
         RunError: the folder holds a build by another recipe.
@@ -66,10 +65,4 @@ def build(
     files = [folder / "encoder.onnx", folder / "encoder-int8.onnx"]
     export(files[0], model.cpu(), tokenizer, KINDS)
     quantise(*files)
-    return {
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "vocabulary": len(tokenizer),
-        "held_out_kl": found["held_out_kl"],
-        "agreement": found["agreement"],
-        "files": {file.name: file.stat().st_size for file in files},
-    }
+    return built(model, found, files)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from torch import nn
 
 from training.run import ended, run
 from training.teacher.lm.learn import LanguageLearner, Learning
 from training.teacher.lm.model import read_weights, save
-from training.teacher.lm.recipe import Tuning
+from training.teacher.lm.recipe import Architecture, Tuning
 
 BEST: Final = "best.pt"
 _FOUND: Final = "best.json"
@@ -61,3 +63,24 @@ def train_best(
     learner.model.load_state_dict(read_weights(kept)[1])
     best: dict[str, float] = json.loads(found.read_text())
     return best
+
+
+def built(model: nn.Module, found: Mapping[str, float], files: Sequence[Path]) -> dict[str, Any]:
+    """What a build tells of its model.
+
+    Args:
+        model: the best one.
+        found: its row of metrics.
+        files: that hold it.
+
+    Returns:
+        ``parameters``, ``vocabulary``, ``held_out_kl`` (nats), ``agreement``, and the ``files`` by
+        name with their sizes in bytes.
+    """
+    return {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "vocabulary": cast(Architecture, model.architecture).vocabulary,
+        "held_out_kl": found["held_out_kl"],
+        "agreement": found["agreement"],
+        "files": {file.name: file.stat().st_size for file in files},
+    }

@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from training.teacher.lm.batch import PackedText
-from training.teacher.lm.best import Show, learning, train_best
+from training.teacher.lm.best import Show, built, learning, train_best
 from training.teacher.lm.drill import drill
 from training.teacher.lm.exercises import draw, draw_by_heart
 from training.teacher.lm.gguf_file import Quantisation, quantise, write
@@ -52,8 +52,8 @@ def build(
         show: called with every row of metrics.
 
     Returns:
-        ``parameters``, ``vocabulary``, ``held_out_kl`` and ``agreement`` of the best model (not
-        numbers without fine-tuning), and the ``files`` with their sizes in bytes.
+        See :func:`training.teacher.lm.best.built`; without fine-tuning, ``held_out_kl`` and
+        ``agreement`` are not numbers.
 
     Raises:
         RunError: the folder holds a build by another recipe.
@@ -75,13 +75,7 @@ def build(
         learner = LanguageLearner(model, data, learning(recipe, recipe.tuning_steps))
         found = train_best(folder / "tuned", learner, about, show)
     files = _files(folder, model, tokenizer)
-    return {
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "vocabulary": len(tokenizer),
-        "held_out_kl": found["held_out_kl"],
-        "agreement": found["agreement"],
-        "files": {file.name: file.stat().st_size for file in files},
-    }
+    return built(model, found, files)
 
 
 def tokenizer_of(path: Path, size: int, seed: int) -> Tokenizer:
