@@ -6,7 +6,7 @@ concern no host are scored at the text's first token. The softmax over all actio
 distribution, so one pass gives all of it.
 
 The text is the prompt's, but that each rule begins with the label of the host that it stands below:
-an encoder finds what belongs together far sooner by content than by place (docs/results.md).
+by content an encoder finds what belongs together, by place alone it may not (docs/results.md).
 """
 
 from __future__ import annotations
