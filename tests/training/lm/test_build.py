@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tests.training.lm.small import Piece, collate, decoder
 from training.errors import RunError
-from training.teacher.lm.batch import Batch
+from training.teacher.lm.batch import Batch, Later
 from training.teacher.lm.best import BEST, learning, train_best
 from training.teacher.lm.build import QUANTISED, TOKENIZER, build
 from training.teacher.lm.learn import LanguageLearner
@@ -155,6 +155,19 @@ class Nothing:
 
     def held_out(self) -> list[Batch]:
         return [self.batch(torch.Generator())]
+
+
+def test_data_is_made_once_and_not_before_it_is_asked_for() -> None:
+    made: list[Nothing] = []
+
+    def make() -> Nothing:
+        made.append(Nothing())
+        return made[0]
+
+    later = Later(make)
+    assert not made
+    for _ in range(2):
+        assert len(later.held_out()) == len(made) == 1
 
 
 def test_the_best_model_is_kept_not_the_last(

@@ -17,6 +17,7 @@ import torch
 from training.teacher.encoder.export import export, quantise
 from training.teacher.encoder.network import Encoder
 from training.teacher.encoder.reading import EncoderReader, measure
+from training.teacher.lm.batch import Later
 from training.teacher.lm.best import Show, built, learning, train_best
 from training.teacher.lm.build import TOKENIZER, tokenizer_of
 from training.teacher.lm.drill import drill
@@ -58,7 +59,11 @@ def build(
         device
     )
     tokens = folder / TOKENIZER
-    data = drill(tokens, tuning, EncoderReader, EncoderReader, device=device, processes=processes)
+    data = Later(
+        lambda: drill(
+            tokens, tuning, EncoderReader, EncoderReader, device=device, processes=processes
+        )
+    )
     learner = LanguageLearner(model, data, learning(tuning, tuning.tuning_steps), measure)
     about = {"architecture": architecture.model_dump(), "recipe": tuning.model_dump()}
     found = train_best(folder / "tuned", learner, about, show)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -70,6 +71,25 @@ class Data(Protocol):
 
     def held_out(self) -> Sequence[Batch]:
         """Batches that are never trained on, one at least, and the same ones each time."""
+
+
+class Later:
+    """Data that is made when it is first asked for: a run that has ended needs none.
+
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], Data]) -> None:
+        self._made = lru_cache(1)(make)
+
+    def batch(self, generator: torch.Generator) -> Batch:
+        """See :class:`Data`."""
+        return self._made().batch(generator)
+
+    def held_out(self) -> Sequence[Batch]:
+        """See :class:`Data`."""
+        return self._made().held_out()
 
 
 class PackedText:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import torch
 
-from training.teacher.lm.batch import PackedText
+from training.teacher.lm.batch import Later, PackedText
 from training.teacher.lm.best import Show, built, learning, train_best
 from training.teacher.lm.drill import drill
 from training.teacher.lm.exercises import draw, draw_by_heart
@@ -65,13 +65,17 @@ def build(
     model = Decoder(architecture.model_copy(update={"vocabulary": len(tokenizer)})).to(device)
     about = {"architecture": architecture.model_dump(), "recipe": recipe.model_dump()}
     if recipe.pretraining_steps:
-        text = PackedText(_text(tokenizer, recipe), recipe.window, recipe.windows)
+        text = Later(lambda: PackedText(_text(tokenizer, recipe), recipe.window, recipe.windows))
         learner = LanguageLearner(model, text, learning(recipe, recipe.pretraining_steps))
         found = train_best(folder / "pretrained", learner, about, show)
     if recipe.exercises:
         make = partial(Reader, draw=draw if recipe.passages else draw_by_heart)
         along = partial(make, along=recipe.along)
-        data = drill(folder / TOKENIZER, recipe, along, make, device=device, processes=processes)
+        data = Later(
+            lambda: drill(
+                folder / TOKENIZER, recipe, along, make, device=device, processes=processes
+            )
+        )
         learner = LanguageLearner(model, data, learning(recipe, recipe.tuning_steps))
         found = train_best(folder / "tuned", learner, about, show)
     files = _files(folder, model, tokenizer)
