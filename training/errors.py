@@ -10,6 +10,7 @@
     ├── RunError            a training run that cannot begin in the folder that was said
     ├── StudyError          a study that cannot be run, or metrics that cannot be read
     ├── DeviceMissing       torch has no such device here
+    ├── CorpusError         a corpus or one of its captures cannot be used
     ├── TeacherError        a language model or its file cannot be used
     └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
 
@@ -45,6 +46,10 @@ class StudyError(SluiceError):
 
 class DeviceMissing(SluiceError):
     """Torch does not have the device that was asked for."""
+
+
+class CorpusError(SluiceError):
+    """A corpus's manifest, or a capture or label file of it, cannot be used; says which."""
 
 
 class TeacherError(SluiceError):
