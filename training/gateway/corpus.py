@@ -13,8 +13,8 @@ It is a TOML file beside the captures, or far from them, with a table for each::
     split = "train"                       # or "validation", or "held-out"
     licence = "CC-BY-4.0"
 
-Of a malicious capture, flows to ``spares`` are unlabelled: whether a DNS query in it is the attack's
-is not known.
+Of a malicious capture, flows to ``spares`` are unlabelled: whether a DNS query in it belongs to the
+attack is not known.
 """
 
 from __future__ import annotations
