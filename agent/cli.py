@@ -19,6 +19,7 @@ import typer
 from agent.errors import ConfigError, SluiceError
 
 if TYPE_CHECKING:
+    from agent.alerts import Alerts
     from agent.config import Settings
     from agent.labels import FlowLabels
     from agent.policy import Policy
@@ -31,6 +32,9 @@ Config = Annotated[Path | None, typer.Option(help="settings, as /etc/sluice/slui
 PolicyBundle = Annotated[Path | None, typer.Option("--policy", help="a bundle; else the default")]
 Key = Annotated[Path | None, typer.Option(help="public key that signed the bundle (32 bytes)")]
 Json = Annotated[bool, typer.Option("--json", help="the result as JSON on standard output")]
+AlertLog = Annotated[
+    Path | None, typer.Option("--alerts", help="Suricata's eve.json of the capture, plain or gzip")
+]
 Labels = Annotated[Path | None, typer.Option(help="label CSV; else X.labels.csv beside X.pcap")]
 
 
@@ -43,6 +47,7 @@ def _root() -> None:
 def replay(
     captures: Captures,
     labels: Labels = None,
+    alerts: AlertLog = None,
     html: Annotated[Path | None, typer.Option(help="write a self-contained page")] = None,
     compare: Annotated[
         Path | None, typer.Option(help="a second bundle: show which verdicts it would change")
@@ -58,8 +63,9 @@ def replay(
     settings, chosen = load_settings(config), load_policy(policy, key)
     other = None if compare is None else load_policy(compare, key)
     labelled = [(path, find_labels(path, labels, len(captures))) for path in captures]
+    log = load_alerts(alerts, len(captures))
     with progress("replaying") as advance:
-        result = run(labelled, settings, chosen, advance)
+        result = run(labelled, settings, chosen, advance, log)
     for capture in result.captures:
         warn(capture.damage)
     comparison = None
@@ -67,7 +73,7 @@ def replay(
         from agent.compare import compare_policies
 
         with progress("comparing") as advance:
-            comparison = compare_policies(captures, settings, chosen, other, advance)
+            comparison = compare_policies(captures, settings, chosen, other, advance, log)
     if html is not None:
         from agent.page import write_page
 
@@ -94,6 +100,7 @@ def replay(
 @app.command()
 def observe(
     capture: OneCapture,
+    alerts: AlertLog = None,
     csv: Annotated[Path | None, typer.Option(help="write observations as CSV")] = None,
     parquet: Annotated[Path | None, typer.Option(help="write them as Parquet (pyarrow)")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="in the features' units, not scaled")] = False,
@@ -112,8 +119,9 @@ def observe(
     if csv is None and parquet is None:
         raise typer.BadParameter("say where to: --csv FILE, --parquet FILE, or both")
     settings, chosen = load_settings(config), load_policy(policy, key)
+    log = load_alerts(alerts)
     with progress("observing") as advance:
-        result = write_observations(capture, settings, chosen, csv, parquet, raw, advance)
+        result = write_observations(capture, settings, chosen, csv, parquet, raw, advance, log)
     warn(result.damage)
     if as_json:
         print(json.dumps(result.as_json()))
@@ -127,6 +135,7 @@ def explain(
     flow: Annotated[
         str, typer.Option(help="SRC:PORT-DST:PORT/PROTO, either way round, as reports print it")
     ],
+    alerts: AlertLog = None,
     policy: PolicyBundle = None,
     key: Key = None,
     config: Config = None,
@@ -137,8 +146,9 @@ def explain(
     from agent.terminal import print_explanation
 
     settings, chosen = load_settings(config), load_policy(policy, key)
+    log = load_alerts(alerts)
     with progress("explaining") as advance:
-        explanation = explain_flow(capture, flow, settings, chosen, advance)
+        explanation = explain_flow(capture, flow, settings, chosen, advance, log)
     warn(explanation.damage)
     if as_json:
         print(json.dumps(explanation.as_json()))
@@ -178,6 +188,17 @@ def find_labels(capture: Path, given: Path | None, captures: int) -> FlowLabels 
         raise typer.BadParameter("--labels is for one capture; put X.labels.csv beside each X.pcap")
     path = given or label_path(capture)
     return FlowLabels.read(path) if path else None
+
+
+def load_alerts(path: Path | None, captures: int = 1) -> Alerts | None:
+    """The alerts of a log, if one is given."""
+    from agent.alerts import read_alerts
+
+    if path is None:
+        return None
+    if captures > 1:
+        raise typer.BadParameter("--alerts is for one capture; replay them one by one")
+    return read_alerts(path)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.alerts import Alerts
 from agent.capture.files import open_capture
 from agent.config import Settings
 from agent.decision import VERDICTS, Decisions, Verdict
@@ -101,6 +102,7 @@ def compare_policies(
     first: Policy,
     second: Policy,
     progress: Callable[[int, int], None] = lambda done, size: None,
+    alerts: Alerts | None = None,
 ) -> Comparison:
     """Replay captures once under ``first`` and ask ``second`` on the same observations.
 
@@ -117,7 +119,7 @@ def compare_policies(
         def advance(done: int, before: int = sum(sizes[:i])) -> None:
             progress(before + done, sum(sizes))
 
-        engine = Engine(settings, first, Recorder())
+        engine = Engine(settings, first, Recorder(), alerts)
         living = _Living(path, comparison, largest)
         with open_capture(path) as reader:
             for decisions in steps(reader, engine, advance):

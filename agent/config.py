@@ -31,6 +31,7 @@ HOME_NETWORKS: Final = (
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(gt=0, le=100)]
 
 
 class _Section(BaseModel):
@@ -91,6 +92,17 @@ class GuardSettings(_Section):
         }
 
 
+class AlertSettings(_Section):
+    """What the alerts of an intrusion detection system count."""
+
+    # The scale on which the agent's own verdicts count on a host: throttle 1, block 2, isolate 3.
+    weight: tuple[Weight, Weight, Weight, Weight] = Field(
+        (3.0, 2.0, 1.0, 0.5),
+        description="of an alert of severity 1, 2, 3 and 4 on the flow's initiator; on its"
+        " responder half",
+    )
+
+
 class Settings(_Section):
     """The whole file."""
 
@@ -102,6 +114,7 @@ class Settings(_Section):
     )
     flows: FlowSettings = FlowSettings()
     guard: GuardSettings = GuardSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("home_networks")
     @classmethod

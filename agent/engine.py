@@ -2,7 +2,8 @@
 
 Packets are followed one tick of packet time (1 s) at a go. All decision points of a tick see the
 state as their own packet left it, but the verdicts of earlier ticks only: verdicts come into force
-at the tick's end. So the result depends on the packets alone, not on how they were cut into blocks.
+at the tick's end, as do the alerts of an intrusion detection system. So the result depends on the
+packets alone, not on how they were cut into blocks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.alert_feed import AlertFeed, AlertSource
 from agent.allowlist import AllowList, networks
 from agent.capture.packets import PacketBatch
 from agent.config import Settings
@@ -39,9 +41,16 @@ class Engine:
     Attributes:
         table: the flows, with the hosts, pairs and rules beside them; ``table.ended`` holds the
             flows that ended in the latest step.
+        alerts: what became of the alerts; None where there is no source of them.
     """
 
-    def __init__(self, settings: Settings, policy: Judge, enforcer: Enforcer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        policy: Judge,
+        enforcer: Enforcer,
+        alerts: AlertSource | None = None,
+    ) -> None:
         self._policy = policy
         self._guard = Guard(settings.guard)
         self._enforcer = enforcer
@@ -51,6 +60,9 @@ class Engine:
         self._pending: list[tuple[PointRow, Rule]] = []  # rules that the tick's end puts in force
         self._settling: list[tuple[NDArray[np.void], NDArray[np.uint8]]] = []  # by step
         self._bound: PacketBatch | None = None
+        self.alerts: AlertFeed | None = None
+        if alerts is not None:
+            self.alerts = AlertFeed(alerts, settings.alerts.weight, self._tick_ns)
         self.table = FlowTable(
             settings.flows.capacity,
             settings.flows.idle_s,
@@ -78,11 +90,11 @@ class Engine:
             if table.n_points or table.n_ended:
                 yield self._decide()
             if at < batch.n and (now_ns := table.time_of(at)) >= self._tick_end:
-                self._turn(now_ns)
+                self._turn(now_ns // self._tick_ns * self._tick_ns)
 
     def finish(self) -> Iterator[Decisions]:
         """End all flows; yields steps without decisions, for what ``table.ended`` holds."""
-        self._turn(self.table.now_ns)
+        self._turn(self._tick_end)
         living = 1
         while living:
             living = self.table.drain()
@@ -101,14 +113,16 @@ class Engine:
             self._pending += [(PointRow(*points[row].item()), rule) for row, rule in rules.items()]
         return Decisions(points, observations, logits, proposed, applied, reasons, rules)
 
-    def _turn(self, now_ns: int) -> None:
-        """End the tick: put what was decided in force, as seen from the next one."""
+    def _turn(self, start_ns: int) -> None:
+        """End the tick: put what was decided in force, as seen from the one at ``start_ns``."""
         for point, rule in self._pending:
             self.table.put_in_force(rule.key, rule.verdict, rule.since_ns, rule.until_ns)
             self.table.hosts.alert(point.src_hi, point.src_lo, rule.verdict, self.table.now_ns)
+        if self.alerts is not None:
+            self.alerts.turn(self.table.hosts, self._tick_end, start_ns)
         for points, verdicts in reversed(self._settling):
             self.table.settle(points, verdicts)
         self._settling.clear()
         self._enforcer.apply(rule for _, rule in self._pending)
         self._pending.clear()
-        self._tick_end = (now_ns // self._tick_ns + 1) * self._tick_ns
+        self._tick_end = start_ns + self._tick_ns

@@ -7,6 +7,7 @@
     │   ├── NotACapture         the file is in no capture format that we know
     │   └── CaptureUnreadable   the file cannot be opened or mapped
     ├── LabelError              a label file has a row or header that cannot be used
+    ├── AlertError              an IDS's log has a line that cannot be used
     ├── ConfigError             a setting that cannot be obeyed
     ├── BundleError             a policy bundle that must not be loaded
     │   ├── SchemaMismatch      it was made for other observations
@@ -36,6 +37,10 @@ class CaptureUnreadable(CaptureError):
 
 class LabelError(SluiceError):
     """A label file has a header or a row that cannot be used; names file and line."""
+
+
+class AlertError(SluiceError):
+    """A log of alerts cannot be read, or has a line that cannot be used; names file and line."""
 
 
 class ConfigError(SluiceError):

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.alerts import Alerts
 from agent.capture.files import open_capture
 from agent.config import Settings
 from agent.decision import VERDICTS, Decisions, Reason, Rule, Verdict
@@ -150,6 +151,7 @@ def explain_flow(
     settings: Settings,
     policy: Policy,
     progress: Callable[[int, int], None] = lambda done, size: None,
+    alerts: Alerts | None = None,
 ) -> Explanation:
     """Replay a capture and explain each decision point of the flows with a key.
 
@@ -162,7 +164,7 @@ def explain_flow(
         CaptureError: the capture cannot be opened, or is none.
     """
     follower = _Follower(capture, FlowKey.parse(flow_key_text), policy)
-    engine = Engine(settings, policy, Recorder())
+    engine = Engine(settings, policy, Recorder(), alerts)
     with open_capture(capture) as reader:
         for decisions in steps(reader, engine, lambda done: progress(done, reader.size)):
             follower.add(decisions)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.addresses import text
+from agent.alerts import Alerts
 from agent.capture.files import open_capture
 from agent.config import Settings
 from agent.decision import Decisions
@@ -65,6 +66,7 @@ def write_observations(
     parquet: Path | None,
     raw: bool,
     progress: Callable[[int, int], None] = lambda done, size: None,
+    alerts: Alerts | None = None,
 ) -> Written:
     """Write the observation of every decision point of a capture, in bounded memory.
 
@@ -82,7 +84,7 @@ def write_observations(
     """
     if parquet is not None and find_spec("pyarrow") is None:
         raise ConfigError("--parquet needs pyarrow: pip install pyarrow")
-    engine = Engine(settings, policy, Recorder())
+    engine = Engine(settings, policy, Recorder(), alerts)
     rows = 0
     with ExitStack() as stack:
         reader = stack.enter_context(open_capture(capture))

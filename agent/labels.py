@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import csv
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
 
 from agent.addresses import words
 from agent.errors import LabelError
@@ -41,8 +43,50 @@ class Label:
     family: str
 
 
-class FlowLabels:
+class Flow(NamedTuple):
+    """What a flow is known by, as ``FlowLabels.match`` asks for it: ``match(*flow)``.
+
+    Addresses are (high, low) words; ports are 0 where the protocol has none; ``start_ns`` is the
+    first packet's time, ns since 1970.
+    """
+
+    src: tuple[int, int]
+    sport: int
+    dst: tuple[int, int]
+    dport: int
+    proto: int
+    start_ns: int
+
+
+class Labels(Protocol):
     """The labels of one capture's flows."""
+
+    def match(
+        self,
+        src: tuple[int, int],
+        sport: int,
+        dst: tuple[int, int],
+        dport: int,
+        proto: int,
+        start_ns: int,
+    ) -> Label | None:
+        """The label of a flow that ``src`` opened, or ``None``; arguments as in `Flow`."""
+
+
+def label_of(labels: Labels, flow: np.void) -> Label | None:
+    """The label of a flow that was followed, a row of `agent.flows.records.FLOW`."""
+    return labels.match(
+        (int(flow["src_hi"]), int(flow["src_lo"])),
+        int(flow["sport"]),
+        (int(flow["dst_hi"]), int(flow["dst_lo"])),
+        int(flow["dport"]),
+        int(flow["proto"]),
+        int(flow["first_ns"]),
+    )
+
+
+class FlowLabels:
+    """`Labels` from rows, or one label for all."""
 
     def __init__(self, rows: list[tuple[bytes, Label]], every: Label | None = None) -> None:
         """From packed rows (see ``read``), or ``every`` flow alike (see ``whole_capture``)."""
@@ -50,6 +94,17 @@ class FlowLabels:
         self._rows = [row for row, _ in rows]
         self._labels = [label for _, label in rows]
         self._every = every
+
+    @classmethod
+    def of(cls, flows: Iterable[tuple[Flow, Label]]) -> Self:
+        """Labels that come from elsewhere than our own files."""
+        shared: dict[Label, Label] = {}
+        return cls(
+            [
+                (_key(*flow[:5]) + _pack_start(flow.start_ns), shared.setdefault(label, label))
+                for flow, label in flows
+            ]
+        )
 
     @classmethod
     def read(cls, path: Path) -> Self:

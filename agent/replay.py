@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from agent.capture.files import CaptureReader, open_capture
+from agent.alerts import Alerts
+from agent.capture.files import open_capture
+from agent.capture.formats import Interface
+from agent.capture.packets import PacketBatch
 from agent.config import Settings
 from agent.decision import Decisions
 from agent.enforce.record import Recorder
 from agent.engine import Engine
-from agent.labels import FlowLabels
+from agent.labels import Labels
 from agent.policy import Policy
 from agent.tally import Family, Tally
 
@@ -32,6 +36,7 @@ class CaptureResult:
     hosts: int = 0
     evictions: Counter[str] = field(default_factory=Counter)
     labelled: bool = False
+    alerts: Counter[str] = field(default_factory=Counter)  # empty where none were given
     first_ns: int = 0  # of the first and the last packet that was followed
     last_ns: int = 0
 
@@ -55,14 +60,15 @@ class Replay:
 
 
 def replay(
-    captures: list[tuple[Path, FlowLabels | None]],
+    captures: Sequence[tuple[Path, Labels | None]],
     settings: Settings,
     policy: Policy,
     progress: Callable[[int, int], None] = lambda done, size: None,
+    alerts: Alerts | None = None,
 ) -> Replay:
     """Replay captures one by one; damage inside one ends it, with what came before kept.
 
-    ``progress`` is told the bytes done and the bytes in all.
+    ``progress`` is told the bytes done and the bytes in all. Each capture is given the ``alerts``.
 
     Raises:
         CaptureError: a file cannot be opened, or is no capture.
@@ -75,22 +81,23 @@ def replay(
         progress(sum(sizes[: len(results)]) + done, sum(sizes))
 
     for path, labels in captures:
-        results.append(replay_one(path, labels, settings, policy, advance))
+        results.append(replay_one(path, labels, settings, policy, advance, alerts))
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     return Replay(policy, results, seconds, cpu_seconds)
 
 
 def replay_one(
     path: Path,
-    labels: FlowLabels | None,
+    labels: Labels | None,
     settings: Settings,
     policy: Policy,
     progress: Callable[[int], None] = lambda done: None,
+    alerts: Alerts | None = None,
 ) -> CaptureResult:
     """Replay one capture with fresh tables."""
     tally = Tally(labels)
     result = CaptureResult(path, tally, labelled=labels is not None)
-    engine = Engine(settings, policy, Recorder())
+    engine = Engine(settings, policy, Recorder(), alerts)
     engine.table.collects_ended = result.labelled
     with open_capture(path) as reader:
         for decisions in steps(reader, engine, progress):
@@ -108,12 +115,29 @@ def replay_one(
         pairs=table.pairs.evictions,
         rules=table.rules.evictions,
     )
+    if alerts is not None and engine.alerts is not None:
+        result.alerts = engine.alerts.account(len(alerts))
     result.hosts = table.hosts.index.size + table.hosts.evictions
     return result
 
 
+class Source(Protocol):
+    """Where packets come from: a `CaptureReader`, or what stands before one."""
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        """Those of the packets so far."""
+
+    @property
+    def position(self) -> int:
+        """Bytes that were used so far."""
+
+    def batches(self) -> Iterator[PacketBatch]:
+        """Packets in order; a batch is valid until the next is asked for."""
+
+
 def steps(
-    reader: CaptureReader, engine: Engine, progress: Callable[[int], None] = lambda done: None
+    reader: Source, engine: Engine, progress: Callable[[int], None] = lambda done: None
 ) -> Iterator[Decisions]:
     """All steps of an engine over a capture, the last ones those that end the living flows."""
     named = 0

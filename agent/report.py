@@ -13,12 +13,14 @@ from agent.tally import Family, total
 from agent.totals import Totals
 
 TABLES = ("flows", "hosts", "pairs", "rules")
+ALERTS = ("read", "used", "repeated", "unmatched")
 
 
 def report_json(replay: Replay) -> dict[str, object]:
     """What ``sluice replay --json`` prints; counts over all captures, sizes in bytes.
 
-    With labels, ``families`` has the malicious ones, ``benign`` the others taken together.
+    With labels, ``families`` has the malicious ones, ``benign`` the others taken together. With
+    alerts, ``alerts`` says what became of them: the other numbers add up to ``read``.
     """
     totals = Totals.of(replay)
     bundle = replay.policy.bundle
@@ -47,6 +49,8 @@ def report_json(replay: Replay) -> dict[str, object]:
             "path": str(bundle.path),
         },
     }
+    if any(c.alerts for c in replay.captures):
+        report["alerts"] = {name: totals.alerts[name] for name in ALERTS}
     if any(c.labelled for c in replay.captures):
         report |= _labelled(replay)
     return report

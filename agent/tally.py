@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.decision import VERDICTS, Decisions, Reason, Rule, Verdict
-from agent.labels import FlowLabels
+from agent.labels import Labels, label_of
 from agent.words import describe
 
 _NS = 1_000_000_000
@@ -119,7 +119,7 @@ class Tally:
         families: of malicious flows; ``benign`` likewise, ``unlabelled`` where no label fits.
     """
 
-    def __init__(self, labels: FlowLabels | None) -> None:
+    def __init__(self, labels: Labels | None) -> None:
         self._labels = labels
         self.points = 0
         self.first_ns = 0
@@ -178,14 +178,7 @@ class Tally:
         if self._labels is None:
             return
         for flow in flows:
-            label = self._labels.match(
-                (int(flow["src_hi"]), int(flow["src_lo"])),
-                int(flow["sport"]),
-                (int(flow["dst_hi"]), int(flow["dst_lo"])),
-                int(flow["dport"]),
-                int(flow["proto"]),
-                int(flow["first_ns"]),
-            )
+            label = label_of(self._labels, flow)
             if label is None:
                 self.unlabelled.add(flow)
                 continue

@@ -47,6 +47,8 @@ def print_report(replay: Replay) -> None:
     for name, counts in (("undecoded", totals.undecoded), ("evicted", totals.evictions)):
         if counts:
             console.print(Text(f"{name}: {_counts_text(counts)}"))
+    if any(capture.alerts for capture in replay.captures):
+        console.print(_alert_line(totals.alerts))
     _section(console, _verdict_table(totals))
     if totals.guarded:
         _section(console, _guard_table(totals))
@@ -160,6 +162,13 @@ def _speed(replay: Replay, totals: Totals) -> Text:
 
 def _counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{printable(name)} {n:,}" for name, n in counts.most_common())
+
+
+def _alert_line(alerts: Counter[str]) -> Text:
+    return Text(
+        f"alerts: {alerts['read']:,} read, {alerts['used']:,} used, {alerts['repeated']:,} repeated"
+        f" too often, {alerts['unmatched']:,} about no host seen by then"
+    )
 
 
 def _verdict_table(totals: Totals) -> Table:

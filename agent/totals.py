@@ -44,6 +44,7 @@ class Totals:
     points: int
     undecoded: Counter[str]
     evictions: Counter[str]
+    alerts: Counter[str]
     guarded: Counter[str]
     verdicts: list[VerdictRow]
     behind_rules: list[HostRow]  # most rules first
@@ -70,6 +71,7 @@ class Totals:
             points=sum(tally.points for tally in tallies),
             undecoded=_sum(capture.undecoded for capture in captures),
             evictions=_sum(capture.evictions for capture in captures),
+            alerts=_sum(capture.alerts for capture in captures),
             guarded=_sum(tally.guarded for tally in tallies),
             verdicts=[
                 VerdictRow(name, int(proposed[i]), int(applied[i]), rules[name])
