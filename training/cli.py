@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from agent.errors import SluiceError
 from training.cage2.cli import app as cage2
+from training.gateway.corpus_cli import app as corpus
 from training.teacher.cli import app as teacher
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,12 +20,13 @@ _stderr = Console(stderr=True)
 
 _SAMPLES = Path(__file__).parent.parent / "tests" / "captures"
 _EXTRAS = {
-    **dict.fromkeys(("torch", "onnx", "matplotlib"), "train"),
+    **dict.fromkeys(("torch", "onnx", "matplotlib", "pooch"), "train"),
     **dict.fromkeys(("tokenizers", "gguf"), "lm"),
 }
 """What may not be installed, and the extra that has it."""
 
 app.add_typer(cage2, name="cage2")
+app.add_typer(corpus, name="corpus")
 app.add_typer(teacher, name="teacher")
 
 

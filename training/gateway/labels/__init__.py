@@ -1,0 +1,1 @@
+"""Readers of other tools' label files; `training.gateway.labelling` picks the right one."""
