@@ -10,8 +10,19 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from tests.captures import attacks, traffic
-from tests.captures.wire import Host, Wire
+from training.gateway.synth.attacks.c2 import c2_beacon
+from training.gateway.synth.attacks.exfiltration import slow_exfiltration
+from training.gateway.synth.attacks.flood import syn_flood
+from training.gateway.synth.attacks.guess import ssh_brute_force
+from training.gateway.synth.attacks.scan import port_scan
+from training.gateway.synth.benign import lan, names
+from training.gateway.synth.benign.datagrams import call
+from training.gateway.synth.benign.files import backup, file_share, printing
+from training.gateway.synth.benign.login import ssh_session
+from training.gateway.synth.benign.mail import mail_fetch, mail_send
+from training.gateway.synth.benign.things import telemetry
+from training.gateway.synth.benign.web import video, web_page
+from training.gateway.synth.wire import Host, Wire
 
 EPOCH = 1_760_000_000  # an afternoon in October 2025
 GATEWAY_MAC = "02:00:00:00:00:01"
@@ -39,8 +50,8 @@ def browse(wire: Wire, until: float, client: Host, resolver: Host, pages: int) -
         name, servers = wire.random.choice(list(SITES.items()))
         at = wire.random.uniform(5, until)
         for server in servers:
-            at = traffic.dns(wire, at, client, resolver, name, server.ip)
-        traffic.web_page(wire, at + 0.002, client, servers)
+            at = names.dns(wire, at, client, resolver, name, server.ip)
+        web_page(wire, at + 0.002, client, servers)
 
 
 def household(wire: Wire, until: float, hosts: list[Host], gateway: Host) -> None:
@@ -49,12 +60,12 @@ def household(wire: Wire, until: float, hosts: list[Host], gateway: Host) -> Non
         port = wire.port()
         for at in range(20, int(until), 300):
             moment = at + wire.random.uniform(0, 60)
-            traffic.resolve_mac(wire, moment, host, gateway)
-            traffic.dns(wire, moment + 1, host, gateway, "time.example", CLOCK.ip)
-            traffic.clock(wire, moment + 1.1, host, CLOCK)
-            traffic.announce(wire, moment + 3, host, "_http._tcp.local")
-            traffic.discover(wire, moment + 4, host, port)
-        traffic.ping(wire, wire.random.uniform(0, until), gateway, host, 2)
+            lan.resolve_mac(wire, moment, host, gateway)
+            names.dns(wire, moment + 1, host, gateway, "time.example", CLOCK.ip)
+            lan.clock(wire, moment + 1.1, host, CLOCK)
+            lan.announce(wire, moment + 3, host, "_http._tcp.local")
+            lan.discover(wire, moment + 4, host, port)
+        lan.ping(wire, wire.random.uniform(0, until), gateway, host, 2)
 
 
 def home(seed: int) -> Wire:
@@ -69,16 +80,16 @@ def home(seed: int) -> Wire:
     browse(wire, 1100, laptop, gateway, 9)
     browse(wire, 1100, phone, gateway, 6)
     _home_ipv6(wire, laptop, nas, gateway)
-    traffic.video(wire, 300, tv, remote("203.0.113.200", 0.009, 58), 18)
-    traffic.backup(wire, 620, laptop, nas, 700_000, 873)
-    traffic.file_share(wire, 150, laptop, nas, [40_000, 12_000, -30_000, 8_000])
-    traffic.mail_fetch(wire, 60, phone, remote("198.51.100.25", 0.03))
+    video(wire, 300, tv, remote("203.0.113.200", 0.009, 58), 18)
+    backup(wire, 620, laptop, nas, 700_000, 873)
+    file_share(wire, 150, laptop, nas, [40_000, 12_000, -30_000, 8_000])
+    mail_fetch(wire, 60, phone, remote("198.51.100.25", 0.03))
     for at, host, every in ((10, camera, 20.0), (14, tv, 60.0)):
-        traffic.telemetry(wire, at, until - 30, host, COLLECTOR, every)
+        telemetry(wire, at, until - 30, host, COLLECTOR, every)
 
-    attacks.port_scan(wire, 420, camera, nas, 350, answering=0.7)
-    attacks.c2_beacon(wire, 33, until - 5, laptop, remote("198.51.100.213", 0.085, 44))
-    attacks.slow_exfiltration(wire, 480, until, nas, remote("203.0.113.77", 0.14, 41), 4.0)
+    port_scan(wire, 420, camera, nas, 350, answering=0.7)
+    c2_beacon(wire, 33, until - 5, laptop, remote("198.51.100.213", 0.085, 44))
+    slow_exfiltration(wire, 480, until, nas, remote("203.0.113.77", 0.14, 41), 4.0)
     return wire
 
 
@@ -87,11 +98,11 @@ def _home_ipv6(wire: Wire, laptop: Host, nas: Host, gateway: Host) -> None:
     public = replace(laptop, ip="2001:db8:1:1::20")
     private, store = replace(laptop, ip="fd00:db8:1::20"), replace(nas, ip="fd00:db8:1::50")
     for at in (90, 510, 930):
-        found = traffic.dns(wire, at, laptop, gateway, "news.example", SITES6[0].ip)
-        traffic.web_page(wire, found + 0.002, public, SITES6)
-    traffic.ping(wire, 200, public, SITES6[0], 5)
-    traffic.announce(wire, 205, private, "_smb._tcp.local")
-    traffic.file_share(wire, 250, private, store, [20_000, -6_000])
+        found = names.dns(wire, at, laptop, gateway, "news.example", SITES6[0].ip)
+        web_page(wire, found + 0.002, public, SITES6)
+    lan.ping(wire, 200, public, SITES6[0], 5)
+    lan.announce(wire, 205, private, "_smb._tcp.local")
+    file_share(wire, 250, private, store, [20_000, -6_000])
 
 
 def office(seed: int) -> Wire:
@@ -108,20 +119,20 @@ def office(seed: int) -> Wire:
     household(wire, until, list(machines.values()), gateway)
     for desk in desks:
         browse(wire, 800, desk, gateway, 2)
-        traffic.mail_fetch(wire, wire.random.uniform(10, 600), desk, mail)
-        traffic.file_share(wire, wire.random.uniform(10, 600), desk, files, [15_000, -9_000, 4_000])
-    traffic.mail_send(wire, 130, desks[0], mail, 21_000)
-    traffic.mail_send(wire, 134, mail, remote("192.0.2.25", 0.05), 21_000)
-    traffic.printing(wire, 350, desks[1], printer, 40_000)
-    traffic.ssh_session(wire, 240, desks[2], files, 8)
-    traffic.backup(wire, 700, files, remote("203.0.113.150", 0.022, 57), 350_000, 443)
-    traffic.call(wire, 95, phones[0], remote("198.51.100.60", 0.035), 11)
-    traffic.call(wire, 560, phones[1], phones[0], 5)
+        mail_fetch(wire, wire.random.uniform(10, 600), desk, mail)
+        file_share(wire, wire.random.uniform(10, 600), desk, files, [15_000, -9_000, 4_000])
+    mail_send(wire, 130, desks[0], mail, 21_000)
+    mail_send(wire, 134, mail, remote("192.0.2.25", 0.05), 21_000)
+    printing(wire, 350, desks[1], printer, 40_000)
+    ssh_session(wire, 240, desks[2], files, 8)
+    backup(wire, 700, files, remote("203.0.113.150", 0.022, 57), 350_000, 443)
+    call(wire, 95, phones[0], remote("198.51.100.60", 0.035), 11)
+    call(wire, 560, phones[1], phones[0], 5)
 
-    attacks.ssh_brute_force(wire, 160, remote("198.51.100.201", 0.19, 43), files, 42)
-    attacks.port_scan(wire, 390, remote("192.0.2.199", 0.16, 238), web, 300, answering=0.05)
-    attacks.syn_flood(wire, 640, GATEWAY_MAC, web, 1500)
-    attacks.c2_beacon(wire, 48, until, desks[3], remote("203.0.113.222", 0.12, 45))
+    ssh_brute_force(wire, 160, remote("198.51.100.201", 0.19, 43), files, 42)
+    port_scan(wire, 390, remote("192.0.2.199", 0.16, 238), web, 300, answering=0.05)
+    syn_flood(wire, 640, GATEWAY_MAC, web, 1500)
+    c2_beacon(wire, 48, until, desks[3], remote("203.0.113.222", 0.12, 45))
     return wire
 
 
@@ -131,10 +142,10 @@ def small(seed: int) -> dict[str, Wire]:
     laptop = Host("02:00:00:00:01:14", "192.168.1.20", 0.0012)
     desk = Host("02:00:00:00:0a:16", "10.20.10.22", 0.0007, 128, 10)
     wires = {name: Wire(seed, EPOCH) for name in ("page", "scan", "beacon")}
-    found = traffic.dns(wires["page"], 1, laptop, gateway, "news.example", SITES6[0].ip)
-    traffic.web_page(wires["page"], found, replace(laptop, ip="2001:db8:1:1::20"), SITES6[:1])
-    attacks.port_scan(wires["scan"], 1, remote("192.0.2.199", 0.16), laptop, 40, answering=0.5)
-    attacks.c2_beacon(wires["beacon"], 3, 400, desk, remote("203.0.113.222", 0.12))
+    found = names.dns(wires["page"], 1, laptop, gateway, "news.example", SITES6[0].ip)
+    web_page(wires["page"], found, replace(laptop, ip="2001:db8:1:1::20"), SITES6[:1])
+    port_scan(wires["scan"], 1, remote("192.0.2.199", 0.16), laptop, 40, answering=0.5)
+    c2_beacon(wires["beacon"], 3, 400, desk, remote("203.0.113.222", 0.12))
     return wires
 
 

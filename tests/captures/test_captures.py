@@ -2,17 +2,16 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
-from typing import NamedTuple
 
 import dpkt
 import pytest
 
 from agent.addresses import words
 from agent.labels import FlowLabels, label_path
+from tests.training.gateway.synth.seen import Address, Key, Seen, read
 
 HERE = Path(__file__).parent
 NAMES = ("home", "office")
@@ -22,16 +21,6 @@ LOCAL_OR_DOCUMENTATION = [
     *map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")),
     *map(ip_network, ("2001:db8::/32", "fd00::/8", "ff02::/16")),
 ]
-
-Address = IPv4Address | IPv6Address
-Key = tuple[Address, int, Address, int, int]
-
-
-class Seen(NamedTuple):
-    at: int  # ns
-    key: Key
-    transport: dpkt.Packet
-    size: int  # bytes of the transport's header and payload, on the wire
 
 
 @pytest.fixture(params=NAMES)
@@ -49,19 +38,7 @@ def regenerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @cache
 def packets(name: str) -> list[Seen]:
-    """The IP packets of a capture, read with dpkt alone."""
-    with (HERE / f"{name}.pcap").open("rb") as file:
-        return list(_read(dpkt.pcap.Reader(file)))
-
-
-def _read(reader: dpkt.pcap.Reader) -> Iterator[Seen]:
-    for seconds, frame in reader:
-        ip = dpkt.ethernet.Ethernet(frame).data
-        if isinstance(ip, dpkt.ip.IP | dpkt.ip6.IP6):
-            sport, dport = (getattr(ip.data, port, 0) for port in ("sport", "dport"))
-            key = (ip_address(ip.src), sport, ip_address(ip.dst), dport, ip.p)
-            size = ip.plen if ip.v == 6 else ip.len - 4 * ip.hl
-            yield Seen(round(seconds * 1_000_000) * 1000, key, ip.data, size)
+    return list(read(HERE / f"{name}.pcap"))
 
 
 def flows(name: str) -> dict[frozenset[tuple[Address, int, int]], tuple[int, Key]]:
@@ -112,7 +89,7 @@ def test_addresses_are_private_or_reserved_for_documentation(name: str) -> None:
 
 def test_tcp_numbers_follow_from_what_was_sent(name: str) -> None:
     due: dict[Key, int] = {}  # the next sequence number of each direction
-    for _, key, tcp, size in packets(name):
+    for _, key, tcp, size, _ in packets(name):
         if isinstance(tcp, dpkt.tcp.TCP):
             src, sport, dst, dport, proto = key
             assert tcp.seq == due.get(key, tcp.seq)

@@ -14,8 +14,6 @@ from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
 from agent.decision import VERDICTS
-from tests.captures import wire
-from tests.captures.wire import Host, Tcp, Wire
 from tests.training.teacher.passages import passage
 from training.cage2.brief import BRIEF
 from training.cage2.describe import HostView, describe
@@ -26,6 +24,9 @@ from training.cage2.short_actions import shorten as short_actions
 from training.errors import TeacherError
 from training.gateway.state import BRIEF as GATEWAY
 from training.gateway.state import state_of
+from training.gateway.synth import wire
+from training.gateway.synth.tcp import Tcp
+from training.gateway.synth.wire import Host, Wire
 from training.imitate import observe
 from training.teacher.playbook.passages import FOLDER, read_all
 from training.teacher.playbook.retrieval import Shelf

@@ -1,0 +1,1 @@
+"""Synthetic traffic: imagined gateways, what honest machines do there and what attackers do."""

@@ -1,0 +1,1 @@
+"""What attackers do: one function an attack, defaults being those of the sample captures."""

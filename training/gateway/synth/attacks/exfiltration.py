@@ -1,0 +1,71 @@
+"""Exfiltration: what should stay leaves, at once, drop by drop, or inside another protocol."""
+
+from __future__ import annotations
+
+from training.gateway.synth.benign.web import TLS_DATA, tls
+from training.gateway.synth.icmp import echo
+from training.gateway.synth.tcp import Tcp
+from training.gateway.synth.wire import Host, Wire
+
+
+def slow_exfiltration(
+    wire: Wire, at: float, until: float, thief: Host, drop: Host, every: float
+) -> None:
+    """A little up, all the time, and hardly anything back."""
+    tcp: Tcp = tls(wire, at, thief, drop, "slow exfiltration")
+    drip(tcp, until, every, 0.05, (2_300, 2_900))
+
+
+def drip(tcp: Tcp, until: float, every: float, jitter: float, size: tuple[int, int]) -> None:
+    """So many bytes every so many seconds, on an open connection; ``jitter`` is a share."""
+    dice = tcp.wire.random
+    while tcp.now < until:
+        tcp.send(tcp.client, dice.randint(*size), TLS_DATA, rate=4e5)
+        tcp.pause(abs(dice.gauss(every, every * jitter)))
+    tcp.reset(tcp.client)
+
+
+def bulk(tcp: Tcp, size: int, block: int, rate: float, rest: float) -> None:
+    """All of it, in blocks of about ``block`` bytes with ``rest`` seconds between."""
+    dice = tcp.wire.random
+    while size > 0:
+        part = min(size, int(block * dice.uniform(0.5, 1.5)) + 1)
+        tcp.send(tcp.client, part, TLS_DATA, rate=rate)
+        if dice.random() < 0.7:
+            tcp.send(tcp.server, dice.randint(30, 260), TLS_DATA)
+        tcp.pause(dice.expovariate(1 / rest))
+        size -= part
+    tcp.close()
+
+
+def dns_tunnel(
+    wire: Wire,
+    at: float,
+    thief: Host,
+    resolver: Host,
+    questions: int,
+    rate: float,
+    one_port: bool,
+) -> None:
+    """Long names up, an acknowledgement back, as iodine and dnscat2 do."""
+    dice = wire.random
+    least, most = sorted((dice.randint(60, 230), dice.randint(90, 250)))
+    fixed = wire.port(thief)
+    for _ in range(questions):
+        ports = (fixed if one_port else wire.port(thief)), 53
+        size = dice.randint(least, most)
+        wire.datagram(at, thief, resolver, ports, size, "exfiltration")
+        late = at + wire.lag(resolver) + dice.uniform(0.01, 0.08)
+        answer = size + dice.randint(16, 160)
+        wire.datagram(late, resolver, thief, ports[::-1], answer, "exfiltration")
+        at += dice.expovariate(rate)
+
+
+def icmp_tunnel(
+    wire: Wire, at: float, thief: Host, drop: Host, messages: int, rate: float, most: int
+) -> None:
+    """Echo requests that carry data; replies as long."""
+    for seq in range(messages):
+        size = most if wire.random.random() < 0.7 else wire.random.randint(40, most)
+        echo(wire, at, thief, drop, size, "exfiltration", seq)
+        at += wire.random.expovariate(rate)

@@ -1,0 +1,82 @@
+"""Floods as phases of campaigns: at a machine of the house, or by one at somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from training.gateway.synth.attacks import flood as floods
+from training.gateway.synth.draws import spread, spread_int
+from training.gateway.synth.intrusion import Intrusion
+from training.gateway.synth.wire import Host
+
+_ATTACKED: Final = (80, 443, 53, 22, 25565, 3074, 8080)
+_AMPLIFIERS: Final = (53, 123, 1900)
+_WINDOWS: Final = (512, 1_024, 5_840, 8_192, 64_240, 65_535)
+
+
+def flood(intrusion: Intrusion, at: float) -> None:
+    """One kind of flood."""
+    kinds = (_syns, _syns, _datagrams, _echoes, _amplified, _slowloris)
+    intrusion.site.wire.random.choice(kinds)(intrusion, at)
+
+
+def _ends(intrusion: Intrusion) -> tuple[list[Host], Host]:
+    """Who floods whom: one in three floods leaves the house."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    if dice.random() < 1 / 3:
+        return [intrusion.bot], site.remote()
+    return intrusion.sources, intrusion.victim(dice.choice(_ATTACKED))
+
+
+def _syns(intrusion: Intrusion, at: float) -> None:
+    site, dice = intrusion.site, intrusion.site.wire.random
+    sources, target = _ends(intrusion)
+    spoofed = dice.random() < 0.6
+    source: Callable[[], Host] = lambda: dice.choice(sources)  # noqa: E731
+    if spoofed and sources != [intrusion.bot]:
+        source = lambda: site.remote(client=True)  # noqa: E731
+    count, rate = spread_int(dice, 100, 450), spread(dice, 20, 1_500)
+    backlog, window = dice.choice((0, 5, 128, 512)), dice.choice(_WINDOWS)
+    port = dice.choice(_ATTACKED)
+    floods.syns(site.wire, at, source, target, port, count, rate, backlog, window)
+
+
+def _datagrams(intrusion: Intrusion, at: float) -> None:
+    site, dice = intrusion.site, intrusion.site.wire.random
+    sources, target = _ends(intrusion)
+    port = None if dice.random() < 0.4 else dice.choice((*_ATTACKED, dice.randint(1, 65535)))
+    count, rate = spread_int(dice, 150, 900), spread(dice, 50, 3_000)
+    least = spread_int(dice, 1, 1_300)
+    size = (least, dice.choice((least, 1_400)))
+    floods.udp_flood(site.wire, at, sources, target, port, count, rate, size)
+
+
+def _echoes(intrusion: Intrusion, at: float) -> None:
+    site, dice = intrusion.site, intrusion.site.wire.random
+    sources, target = _ends(intrusion)
+    count, rate = spread_int(dice, 150, 700), spread(dice, 30, 2_000)
+    size = dice.choice((32, 56, 56, 1_000, 1_400))
+    floods.icmp_flood(site.wire, at, sources, target, count, rate, size)
+
+
+def _amplified(intrusion: Intrusion, at: float) -> None:
+    """Seen at the victim, or at machines of the house that answer everybody."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    service, asked = dice.choice(_AMPLIFIERS), dice.random() < 0.4
+    if asked:
+        reflectors = [intrusion.victim(service) for _ in range(dice.randint(1, 3))]
+        victim = site.remote()
+    else:
+        reflectors = [site.remote() for _ in range(spread_int(dice, 5, 80))]
+        victim = intrusion.victim()
+    count, rate = spread_int(dice, 80, 350), spread(dice, 20, 1_000)
+    floods.amplified(site.wire, at, reflectors, victim, service, count, rate, asked)
+
+
+def _slowloris(intrusion: Intrusion, at: float) -> None:
+    site, dice = intrusion.site, intrusion.site.wire.random
+    port = dice.choice((80, 443, 8080))
+    until, every = min(site.wire.end, at + spread(dice, 40, 300)), spread(dice, 5, 30)
+    server, count = intrusion.victim(port), spread_int(dice, 25, 90)
+    floods.slowloris(site.wire, at, until, intrusion.sources, server, port, count, every)

@@ -1,0 +1,218 @@
+"""Phases of campaigns: each function draws one attack and how it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from training.gateway.synth.attacks import c2, exfiltration
+from training.gateway.synth.attacks.guess import DIALOGUES, brute_force
+from training.gateway.synth.attacks.mining import stratum
+from training.gateway.synth.attacks.scan import State
+from training.gateway.synth.attacks.spread import LATERAL_PORTS, lateral, worm
+from training.gateway.synth.benign.login import ssh_greet
+from training.gateway.synth.benign.web import tls_handshake
+from training.gateway.synth.draws import spread, spread_int
+from training.gateway.synth.intrusion import Intrusion
+from training.gateway.synth.tcp import Tcp
+from training.gateway.synth.wire import Host
+
+Phase: TypeAlias = Callable[[Intrusion, float], None]
+
+_WORM_PORTS: Final = (23, 23, 2323, 445)
+_POOL_PORTS: Final = (3333, 4444, 5555, 7777, 14444, 443, 80, 8080)
+_C2_PORTS: Final = (443, 443, 443, 80, 80, 8080, 8443, 4444, 8888, 53)
+_MOST_CHECK_INS = 40
+
+
+def guess(intrusion: Intrusion, at: float) -> None:
+    """Passwords, by one attacker or by a group that shares the work."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    inside = dice.random() < 0.2
+    sources = [intrusion.bot] if inside else intrusion.sources
+    dialogue = dice.choice(DIALOGUES)
+    target = intrusion.victim(dialogue.port)
+    tries, gap = dice.randint(1, 6), spread(dice, 0.05, 15)
+    sessions = max(2, min(spread_int(dice, 8, 70), int((site.wire.end - at) / gap)))
+    for source in sources:
+        for _ in range(dice.choice((1, 1, 2, 4)) if len(sources) == 1 else 1):
+            each = max(1, sessions // len(sources))
+            brute_force(
+                site.wire, at + dice.expovariate(2), source, target, each, dialogue,
+                (1, tries), (gap / 2, gap * 1.5),
+            )  # fmt: skip
+
+
+def command(intrusion: Intrusion, at: float) -> None:
+    """A controller that is asked, in one of the ways in which bots do."""
+    dice = intrusion.site.wire.random
+    kind = dice.random()
+    if kind < 0.6:
+        _beacon(intrusion, at)
+    elif kind < 0.8:
+        _channel(intrusion, at)
+    else:
+        _ask_by_name(intrusion, at)
+
+
+def _rhythm(intrusion: Intrusion, at: float) -> tuple[float, float, float]:
+    """Seconds between check-ins, their jitter as a share, and when the bot falls silent."""
+    dice, end = intrusion.site.wire.random, intrusion.site.wire.end
+    every, jitter = spread(dice, 3, 120), dice.choice((0, 0.02, 0.1, 0.2, 0.37, 0.5))
+    return every, jitter, min(end, at + _MOST_CHECK_INS * every)
+
+
+def _beacon(intrusion: Intrusion, at: float) -> None:
+    wire, dice = intrusion.site.wire, intrusion.site.wire.random
+    every, jitter, until = _rhythm(intrusion, at)
+    least = spread_int(dice, 60, 700)
+    port = dice.choice((*_C2_PORTS, dice.randint(1024, 65535)))
+    opening = c2.OPENINGS["plain" if port == 80 else dice.choice(list(c2.OPENINGS))]
+    size, idle = (least, least + spread_int(dice, 1, 200)), spread_int(dice, 50, 900)
+    orders, results = dice.choice((0.0, 0.03, 0.08, 0.2)), dice.choice((0, 4_000, 40_000))
+    down = dice.choice((0.0, 0.0, 0.1, 0.5, 1.0))
+    sleeps = [until] if dice.random() < 0.7 else [at + (until - at) * dice.uniform(0.2, 0.8), until]
+    for stop in sleeps:
+        at = c2.c2_beacon(
+            wire, at, stop, intrusion.bot, intrusion.controller, every, jitter, port, opening,
+            size, idle, orders, results, down, "c2",
+        )  # fmt: skip
+        every = spread(dice, 3, 120)
+
+
+def _channel(intrusion: Intrusion, at: float) -> None:
+    wire, dice = intrusion.site.wire, intrusion.site.wire.random
+    every, jitter, until = _rhythm(intrusion, at)
+    port = dice.choice((*_C2_PORTS, 1337, 5555, 6667, dice.randint(1024, 65535)))
+    tcp = Tcp(wire, at, intrusion.bot, intrusion.controller, port, "c2").open()
+    if port in (443, 8443):
+        tls_handshake(tcp)
+    beat, orders = spread_int(dice, 2, 200), dice.choice((0.0, 0.05, 0.2))
+    c2.c2_channel(tcp, until, every, jitter, beat, orders)
+
+
+def _ask_by_name(intrusion: Intrusion, at: float) -> None:
+    wire, dice = intrusion.site.wire, intrusion.site.wire.random
+    every, jitter, until = _rhythm(intrusion, at)
+    resolver = dice.choice((intrusion.site.resolver, intrusion.controller))
+    orders = dice.choice((0.02, 0.1, 0.2))
+    c2.c2_dns(wire, at, until, intrusion.bot, resolver, every, jitter, orders)
+
+
+def exfiltrate(intrusion: Intrusion, at: float) -> None:
+    """The spoils leave."""
+    dice = intrusion.site.wire.random
+    kind = dice.random()
+    if kind < 0.35:
+        _bulk(intrusion, at)
+    elif kind < 0.6:
+        _drip(intrusion, at)
+    elif kind < 0.85:
+        _through_names(intrusion, at)
+    else:
+        _through_echoes(intrusion, at)
+
+
+def _drop(intrusion: Intrusion, at: float) -> Tcp:
+    """A connection to where the spoils go: TLS, SSH, or plain."""
+    wire, dice = intrusion.site.wire, intrusion.site.wire.random
+    port = dice.choice((443, 443, 22, 21, 80, 8080, 8443, dice.randint(1024, 65535)))
+    server = dice.choice((intrusion.controller, intrusion.site.remote()))
+    tcp = Tcp(wire, at, intrusion.bot, server, port, "exfiltration").open()
+    if port == 22:
+        return ssh_greet(tcp)
+    return tls_handshake(tcp) if port in (443, 8443) else tcp
+
+
+def _bulk(intrusion: Intrusion, at: float) -> None:
+    dice = intrusion.site.wire.random
+    size, block = spread_int(dice, 100_000, 1_000_000), spread_int(dice, 4_000, 200_000)
+    rate, rest = spread(dice, 1e5, 1e7), spread(dice, 0.02, 4)
+    for _ in range(dice.choice((1, 1, 1, 3))):
+        exfiltration.bulk(_drop(intrusion, at), size, block, rate, rest)
+        size //= 2
+        at += dice.uniform(1, 60)
+
+
+def _drip(intrusion: Intrusion, at: float) -> None:
+    dice = intrusion.site.wire.random
+    every, size = spread(dice, 1, 40), spread_int(dice, 300, 8_000)
+    until = min(intrusion.site.wire.end, at + 100 * every)
+    sizes = size, round(size * dice.uniform(1, 2))
+    exfiltration.drip(_drop(intrusion, at), until, every, dice.choice((0.02, 0.05, 0.3)), sizes)
+
+
+def _through_names(intrusion: Intrusion, at: float) -> None:
+    site, dice = intrusion.site, intrusion.site.wire.random
+    resolver = dice.choice((site.resolver, site.resolver, intrusion.controller))
+    questions, rate = spread_int(dice, 40, 300), spread(dice, 0.5, 25)
+    one_port = dice.random() < 0.5
+    exfiltration.dns_tunnel(site.wire, at, intrusion.bot, resolver, questions, rate, one_port)
+
+
+def _through_echoes(intrusion: Intrusion, at: float) -> None:
+    site, dice = intrusion.site, intrusion.site.wire.random
+    messages, rate = spread_int(dice, 30, 250), spread(dice, 0.3, 15)
+    drop, most = site.remote(), dice.choice((120, 500, 1_000, 1_400))
+    exfiltration.icmp_tunnel(site.wire, at, intrusion.bot, drop, messages, rate, most)
+
+
+def move(intrusion: Intrusion, at: float) -> None:
+    """From the foothold to other machines of the house."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    others = [each.host for each in site.machines if each is not intrusion.foothold]
+    favourite = dice.choice(LATERAL_PORTS)
+    for target in dice.sample(others, min(len(others), dice.randint(2, 8))):
+        port = favourite if dice.random() < 0.7 else dice.choice(LATERAL_PORTS)
+        found = site.state(target, port)
+        if found == "closed" and dice.random() < 0.5:
+            found = "open"  # the intruder knows whom to try
+        lateral(site.wire, at, intrusion.bot, target, port, found)
+        at += spread(dice, 0.5, 60)
+
+
+def _crafting(intrusion: Intrusion) -> Host:
+    """The bot, of which some kinds make their SYNs themselves."""
+    dice, bot = intrusion.site.wire.random, intrusion.bot
+    if dice.random() < 0.7:
+        return bot
+    return replace(bot, stack=replace(bot.stack, window=dice.choice((1_024, 5_840, 14_600))))
+
+
+def infect(intrusion: Intrusion, at: float) -> None:
+    """A worm, inward from machines that it has already, or outward from here."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    port, payload = dice.choice(_WORM_PORTS), spread_int(dice, 1_000, 70_000)
+    tries, rate = spread_int(dice, 30, 250), spread(dice, 0.5, 40)
+
+    def outward() -> Iterator[tuple[float, Host, int]]:
+        moment = at
+        for _ in range(tries):
+            moment += dice.expovariate(rate)
+            near = dice.random() < 0.2
+            yield moment, intrusion.victim() if near else site.remote(client=True), port
+
+    def state(target: Host, number: int) -> State:
+        found = site.state(target, number)
+        luck = dice.random()
+        return found if found != "silent" or luck > 0.12 else ("open" if luck < 0.07 else "closed")
+
+    if dice.random() < 0.6:
+        worm(site.wire, _crafting(intrusion), outward(), state, payload)
+        return
+    for _ in range(tries // 3):
+        at += dice.expovariate(rate)
+        source, target = site.remote(client=True), intrusion.victim(port)
+        worm(site.wire, source, [(at, target, port)], state, payload)
+
+
+def mine(intrusion: Intrusion, at: float) -> None:
+    """Somebody else's electricity."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    port, encrypted = dice.choice((*_POOL_PORTS, dice.randint(1024, 65535))), dice.random() < 0.4
+    pool = dice.choice((intrusion.controller, site.remote()))
+    jobs, shares = spread(dice, 6, 60), spread(dice, 4, 90)
+    until = site.wire.end if dice.random() < 0.7 else at + spread(dice, 30, 300)
+    miner = intrusion.bot
+    stratum(site.wire, at, until, miner, pool, port, jobs, shares, encrypted)
