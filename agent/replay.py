@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from agent.capture.packets import PacketBatch
 from agent.config import Settings
 from agent.decision import Decisions
 from agent.enforce.record import Recorder
-from agent.engine import Engine
+from agent.engine import Engine, Judge
 from agent.labels import Labels
 from agent.policy import Policy
 from agent.tally import Family, Tally
@@ -52,11 +52,11 @@ class Replay:
 
     def families(self) -> dict[str, Family]:
         """Malicious families over all captures."""
-        return _merged([c.tally.families for c in self.captures])
+        return merged([c.tally.families for c in self.captures])
 
     def benign(self) -> dict[str, Family]:
         """Benign families over all captures."""
-        return _merged([c.tally.benign for c in self.captures])
+        return merged([c.tally.benign for c in self.captures])
 
 
 def replay(
@@ -90,7 +90,7 @@ def replay_one(
     path: Path,
     labels: Labels | None,
     settings: Settings,
-    policy: Policy,
+    policy: Judge,
     progress: Callable[[int], None] = lambda done: None,
     alerts: Alerts | None = None,
 ) -> CaptureResult:
@@ -150,7 +150,8 @@ def steps(
     yield from engine.finish()
 
 
-def _merged(groups: list[dict[str, Family]]) -> dict[str, Family]:
+def merged(groups: Iterable[dict[str, Family]]) -> dict[str, Family]:
+    """Families of several captures as one."""
     merged: dict[str, Family] = {}
     for group in groups:
         for name, family in group.items():

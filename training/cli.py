@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from agent.errors import SluiceError
 from training.cage2.cli import app as cage2
+from training.gateway.cli import app as gateway
 from training.gateway.corpus_cli import app as corpus
 from training.teacher.cli import app as teacher
 
@@ -27,6 +28,7 @@ _EXTRAS = {
 
 app.add_typer(cage2, name="cage2")
 app.add_typer(corpus, name="corpus")
+app.add_typer(gateway, name="gateway")
 app.add_typer(teacher, name="teacher")
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _have_width(hidden: list[int]) -> list[int]:
+    if any(width < 1 for width in hidden):
+        raise ValueError("a layer's width is at least 1")
+    return hidden
+
+
+Widths = Annotated[list[int], AfterValidator(_have_width)]
 Schedule = Literal["constant", "linear", "cosine"]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from training import checkpoint
 from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import load
 from training.cage2.settings import Blueprint
@@ -25,10 +25,8 @@ def build(blueprint: Blueprint) -> ActorCritic:
 
 
 def fresh(blueprint: Blueprint, seed: int) -> ActorCritic:
-    """The network, with weights drawn by a seed; torch's global generator is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build(blueprint)
+    """The network, with weights drawn by a seed."""
+    return checkpoint.fresh(build, blueprint, seed)
 
 
 def on_scenario(
@@ -78,37 +76,10 @@ def inherit(network: ActorCritic, path: Path) -> None:
             parameter.copy_(weights[name])
 
 
-def save(
-    path: Path, network: ActorCritic, blueprint: Blueprint, provenance: dict[str, Any]
-) -> None:
-    """Write a checkpoint, whole or not at all."""
-    content = {
-        "blueprint": blueprint.model_dump(mode="json"),
-        "weights": {name: value.cpu() for name, value in network.state_dict().items()},
-        "provenance": provenance,
-    }
-    unfinished = path.with_suffix(".part")
-    torch.save(content, unfinished)
-    unfinished.replace(path)
-
-
 def read(path: Path) -> tuple[ActorCritic, Blueprint, dict[str, Any]]:
     """The network of a checkpoint on the CPU, its blueprint and its provenance.
 
     Raises:
         PolicyError: the file is no checkpoint, or its weights do not fit its blueprint.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        blueprint = Blueprint.model_validate(content["blueprint"])
-        network = build(blueprint)
-        network.load_state_dict(content["weights"])
-        provenance = content["provenance"]
-    except FileNotFoundError:
-        raise PolicyError(f"{path}: no such file") from None
-    except pickle.UnpicklingError as error:
-        raise PolicyError(f"{path}: no checkpoint that torch can read") from error
-    except Exception as error:  # torch.load raises whatever a damaged file makes it meet
-        reason = " ".join(str(error).split())[:200]
-        raise PolicyError(f"{path}: no CAGE-2 checkpoint of ours ({reason})") from error
-    return network, blueprint, provenance
+    return checkpoint.read(path, Blueprint, build)

@@ -10,11 +10,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.cage2.base import MIXTURE
-from training.cage2.checkpoint import fresh, read, save
+from training.cage2.checkpoint import fresh, read
 from training.cage2.codes import Red
 from training.cage2.env import Cage2
 from training.cage2.scenario import load
 from training.cage2.settings import Blueprint
+from training.checkpoint import save
 from training.device import pick
 from training.distill import Distillation
 from training.errors import PolicyError

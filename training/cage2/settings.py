@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from training.cage2.codes import Red
 from training.cage2.scenario import Variant
-from training.settings import Ending, Fraction, Guidance, Settings
+from training.settings import Ending, Fraction, Guidance, Settings, Widths
 
 
 class Blueprint(BaseModel):
@@ -21,18 +21,9 @@ class Blueprint(BaseModel):
     kind: Literal["flat", "hostwise"] = Field(
         "flat", description="layers over the whole input, or weights shared by all hosts"
     )
-    hidden: list[int] = Field(
-        [256, 256], description="flat: width of a hidden layer; repeat for more"
-    )
+    hidden: Widths = Field([256, 256], description="flat: width of a hidden layer; repeat for more")
     width: int = Field(32, ge=1, description="hostwise: numbers that stand for a host")
     rounds: int = Field(2, ge=0, description="hostwise: how often hosts hear of each other")
-
-    @field_validator("hidden")
-    @classmethod
-    def _has_width(cls, hidden: list[int]) -> list[int]:
-        if any(width < 1 for width in hidden):
-            raise ValueError("a layer's width is at least 1")
-        return hidden
 
 
 class Plan(BaseModel):

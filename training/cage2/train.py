@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from training.cage2.checkpoint import fresh, inherit, save
+from training.cage2.checkpoint import fresh, inherit
 from training.cage2.env import Cage2
 from training.cage2.scenario import load
 from training.cage2.settings import Plan
 from training.cage2.teachers import make_teacher
+from training.checkpoint import save
 from training.device import pick
 from training.guidance import Guide
 from training.ppo import PPO

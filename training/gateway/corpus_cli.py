@@ -27,7 +27,9 @@ PUBLIC: Final = Path(__file__).parent / "corpora" / "public.toml"
 
 _WIDTH = 120  # columns of a table that is not broken; a narrower terminal wraps its lines
 
-app = typer.Typer(no_args_is_help=True, help="Captures to learn from: fetch, add and show them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Captures to learn from: fetch, add, compose, imagine and show them."
+)
 
 Manifest = Annotated[Path, typer.Argument(help='a corpus\'s TOML file, or "public" for ours')]
 AsJson = Annotated[bool, typer.Option("--json", help="the result as JSON")]
@@ -111,6 +113,60 @@ def add_command(
         print(json.dumps({"path": entry.path, "sha256": entry.sha256, **asdict(found)}))
     else:
         print(f"{printable(entry.path)}: {_flows_text(found)}")
+
+
+@app.command("compose")
+def compose_command(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option(help="folder to write to, with a corpus.toml")],
+    folder: Annotated[Path | None, typer.Option(help="the corpus's; else the manifest's")] = None,
+    split: Annotated[Split, typer.Option(help="whose captures, and what for")] = "train",
+    count: Annotated[int, typer.Option(min=1, help="gateways")] = 100,
+    minutes: Annotated[float, typer.Option(min=1, help="that each is watched")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="of the first; the others follow")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="that share the work")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Compose gateways from parts of a corpus's captures, mapped onto one LAN and one clock."""
+    from training.gateway.compose.corpus import compose_corpus
+
+    corpus = Corpus.load(_path(manifest))
+    with _bar("composing", count) as advance:
+        made = compose_corpus(
+            corpus,
+            folder or _path(manifest).parent,
+            split,
+            out,
+            count,
+            minutes,
+            seed,
+            lambda done: advance(),
+            processes,
+        )
+    _written(out, made, as_json)
+
+
+@app.command("synthesise")
+def synthesise_command(
+    out: Annotated[Path, typer.Option(help="folder to write to, with a corpus.toml")],
+    count: Annotated[int, typer.Option(min=1, help="gateways")] = 100,
+    minutes: Annotated[float, typer.Option(min=1, help="that each is watched")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="of all of them")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Imagine gateways: no capture is needed, and nobody's traffic is in them."""
+    from training.gateway.synth.corpus import write_corpus
+
+    with _bar("imagining", count) as advance:
+        made = write_corpus(out, count, minutes, seed, lambda done: advance())
+    _written(out, made, as_json)
+
+
+def _written(out: Path, made: Corpus, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"folder": str(out), "captures": len(made.capture)}))
+    else:
+        print(f"{printable(str(out))}: {len(made.capture)} captures, and corpus.toml")
 
 
 @app.command("show")

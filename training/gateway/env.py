@@ -15,7 +15,7 @@ import torch
 
 from agent.config import GuardSettings
 from agent.decision import Verdict
-from agent.observation import FEATURES, LOG_SCALE, NAMES
+from agent.observation import FEATURES, LOG_SCALE, NAMES, TRANSFORMS, Transform
 from training.env import Info, Transition
 from training.gateway.alert_windows import AlertWindows
 from training.gateway.firewall import Cover, Firewall
@@ -51,6 +51,7 @@ class Gateway:
         surroundings: who reacts how.
         guard: settings of the guard that makes rules of actions.
         window: decision points of an episode; at the end of a recording it is shorter.
+        noise: deviation of what is added to logarithms in observations.
         weights: ``(R,)``, how often each recording is drawn; all alike if left out.
     """
 
@@ -67,11 +68,14 @@ class Gateway:
         surroundings: Surroundings,
         guard: GuardSettings | None = None,
         window: int = 512,
+        noise: float = 0.0,
         weights: torch.Tensor | None = None,
     ) -> None:
         device = self.device = generator.device
         self.num_envs, self.generator, self.tape = num_envs, generator, tape
         self.rewards, self.surroundings, self.window = rewards, surroundings, window
+        # What is nothing stays nothing: whether a packet had a payload is no matter of degree.
+        self._noise = noise * torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(device)
         self._weights = torch.ones(len(tape), device=device) if weights is None else weights
         self._rows = torch.arange(num_envs, device=device)
         self._ahead = torch.arange(_AHEAD, device=device)
@@ -90,6 +94,7 @@ class Gateway:
         self.at = torch.zeros_like(self.recording)
         self.end = torch.zeros_like(self.recording)
         self._cover: Cover
+        self._obs: torch.Tensor
         self.begin(torch.ones_like(self.ids))
 
     def reset(self, seed: int | None = None) -> torch.Tensor:
@@ -149,7 +154,9 @@ class Gateway:
         self.at = torch.minimum(self.at, self.end - 1)
         self._cover = self._look(self.at[:, None])
         last = self._observe()
-        obs = self.begin(ended) if ended.any() else last
+        obs = last
+        if ended.any():
+            obs = self._obs = torch.where(ended[:, None], self.begin(ended), last)
         reward = torch.stack(list(gained.values())).sum(0)
         info: Info = {"final_obs": last, **gained}
         return obs, reward, torch.zeros_like(ended), ended, info
@@ -160,7 +167,7 @@ class Gateway:
 
     def describe(self, index: int) -> StateText:
         """The flow that environment ``index`` has to decide about."""
-        return state_of(self._observe()[index].cpu().numpy())
+        return state_of(self._obs[index].cpu().numpy())
 
     def _rand(self) -> torch.Tensor:
         return torch.rand(self.num_envs, generator=self.generator, device=self.device)
@@ -279,10 +286,14 @@ class Gateway:
         verdict = self._cover.verdict[:, 0]
         lasted = torch.where(verdict > 0, time - self._cover.since[:, 0], 0).float()
         obs = self.tape.obs[self.at]
+        if self._noise.any():
+            chance = torch.randn(obs.shape, generator=self.generator, device=self.device)
+            obs += self._noise * chance * (obs != 0)
         obs[:, [_SRC_ALERTS, _DST_ALERTS]] = recent.log1p() / LOG_SCALE
         obs[:, _SRC] = self._cover.source[:, 0] / 3
         obs[:, _FLOW] = verdict / 3
         obs[:, _TIME] = lasted.log1p() / LOG_SCALE
+        self._obs = obs
         return obs
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from training.cage2.checkpoint import build, read, save
+from training.cage2.checkpoint import build, read
 from training.cage2.scenario import Variant
 from training.cage2.settings import Blueprint
+from training.checkpoint import save
 from training.errors import PolicyError
 from training.networks import ActorCritic
 

@@ -14,10 +14,11 @@ import torch
 from typer.testing import CliRunner
 
 import training.cage2
-from training.cage2.checkpoint import build, read, save
+from training.cage2.checkpoint import build, read
 from training.cage2.cli import app
 from training.cage2.distill import Course, Tutor, distill
 from training.cage2.settings import Blueprint
+from training.checkpoint import save
 from training.errors import PolicyError, RunError
 from training.settings import Distilling
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from training.cage2.checkpoint import build, on_scenario, save
+from training.cage2.checkpoint import build, on_scenario
 from training.cage2.cli import app
 from training.cage2.env import Cage2
 from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Scenario, load
 from training.cage2.settings import Blueprint
+from training.checkpoint import save
 from training.errors import PolicyError, ScenarioError
 from training.networks import ActorCritic
 from training.ppo import PPO

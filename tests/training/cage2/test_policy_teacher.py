@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from training.cage2.checkpoint import build, save
+from training.cage2.checkpoint import build
 from training.cage2.env import Cage2
 from training.cage2.memory import Cage2Memory
 from training.cage2.playbook import PlaybookTeacher
@@ -18,6 +18,7 @@ from training.cage2.scenario import Scenario, Variant, load
 from training.cage2.settings import Blueprint
 from training.cage2.short_actions import ShortActionsTeacher
 from training.cage2.teachers import make_teacher
+from training.checkpoint import save
 from training.errors import PolicyError
 from training.networks import FlatActorCritic
 from training.teacher.flawed import RandomTeacher, WrongTeacher

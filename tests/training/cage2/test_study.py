@@ -18,7 +18,7 @@ import torch
 from typer.testing import CliRunner
 
 from training.cage2 import study as study_module
-from training.cage2.checkpoint import build, save
+from training.cage2.checkpoint import build
 from training.cage2.cli import app
 from training.cage2.settings import Blueprint, Plan
 from training.cage2.studies import STUDIES, TRAINED, guided, plan
@@ -38,6 +38,7 @@ from training.cage2.study_measures import (
 )
 from training.cage2.study_page import put
 from training.cage2.study_run import score
+from training.checkpoint import save
 from training.errors import PolicyError, StudyError
 from training.report import Columns
 from training.settings import Settings

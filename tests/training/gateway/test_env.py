@@ -62,6 +62,7 @@ def test_it_keeps_the_contract() -> None:
             rewards=TABLE,
             surroundings=Surroundings(),
             window=40,
+            noise=0.05,
         )
 
     check_env(make, steps=64)

@@ -18,7 +18,7 @@ from training.teacher.encoder.export import export, quantise
 from training.teacher.encoder.network import Encoder
 from training.teacher.encoder.reading import EncoderReader, measure
 from training.teacher.lm.batch import Later
-from training.teacher.lm.best import Show, built, learning, train_best
+from training.teacher.lm.best import Show, begin, built, learning, train_best
 from training.teacher.lm.build import TOKENIZER, tokenizer_of
 from training.teacher.lm.drill import drill
 from training.teacher.lm.exercises import KINDS
@@ -50,7 +50,7 @@ def build(
 
     Raises:
         RunError: the folder holds a build by another recipe.
-        TeacherError: transformers or optimum are not installed.
+        TeacherError: transformers or optimum are not installed, or what to begin with does not fit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_of(folder / TOKENIZER, architecture.vocabulary, tuning.seed)
@@ -58,6 +58,7 @@ def build(
     model = Encoder(architecture.model_copy(update={"vocabulary": len(tokenizer)}), len(KINDS)).to(
         device
     )
+    begin(model, tuning.start)
     tokens = folder / TOKENIZER
     data = Later(
         lambda: drill(
@@ -65,7 +66,7 @@ def build(
         )
     )
     learner = LanguageLearner(model, data, learning(tuning, tuning.tuning_steps), measure)
-    about = {"architecture": architecture.model_dump(), "recipe": tuning.model_dump()}
+    about = {"architecture": architecture.model_dump(), "recipe": tuning.model_dump(mode="json")}
     found = train_best(folder / "tuned", learner, about, show)
     files = [folder / "encoder.onnx", folder / "encoder-int8.onnx"]
     export(files[0], model.cpu(), tokenizer, KINDS)

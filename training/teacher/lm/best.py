@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from torch import nn
 
+from training.errors import TeacherError
 from training.run import ended, run
 from training.teacher.lm.learn import LanguageLearner, Learning
 from training.teacher.lm.model import read_weights, save
@@ -31,6 +32,23 @@ def learning(tuning: Tuning, steps: int) -> Learning:
         mixed=tuning.mixed,
         evaluate_every=min(_EVALUATE, steps),
     )
+
+
+def begin(model: nn.Module, start: Path | None) -> None:
+    """Give a model the weights that another build found best.
+
+    Raises:
+        TeacherError: the file cannot be read, or is of a model with another architecture.
+    """
+    if start is None:
+        return
+    architecture, weights = read_weights(start)
+    if architecture != model.architecture:
+        raise TeacherError(
+            f"{start}: weights of another architecture, {architecture}; begin with the same one,"
+            " and with that build's tokenizer.json in the folder"
+        )
+    model.load_state_dict(weights)
 
 
 def train_best(

@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from training.teacher.lm.batch import Later, PackedText
-from training.teacher.lm.best import Show, built, learning, train_best
+from training.teacher.lm.best import Show, begin, built, learning, train_best
 from training.teacher.lm.drill import drill
 from training.teacher.lm.exercises import draw, draw_by_heart
 from training.teacher.lm.gguf_file import Quantisation, quantise, write
@@ -57,13 +57,14 @@ def build(
 
     Raises:
         RunError: the folder holds a build by another recipe.
-        TeacherError: llama.cpp is not installed.
+        TeacherError: llama.cpp is not installed, or what to begin with does not fit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_of(folder / TOKENIZER, architecture.vocabulary, recipe.seed)
     torch.manual_seed(recipe.seed)
     model = Decoder(architecture.model_copy(update={"vocabulary": len(tokenizer)})).to(device)
-    about = {"architecture": architecture.model_dump(), "recipe": recipe.model_dump()}
+    begin(model, recipe.start)
+    about = {"architecture": architecture.model_dump(), "recipe": recipe.model_dump(mode="json")}
     if recipe.pretraining_steps:
         text = Later(lambda: PackedText(_text(tokenizer, recipe), recipe.window, recipe.windows))
         learner = LanguageLearner(model, text, learning(recipe, recipe.pretraining_steps))

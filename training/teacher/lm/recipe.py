@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -50,6 +51,9 @@ class Tuning(BaseModel):
     epochs: float = Field(1.0, gt=0, description="how often each exercise is seen, on average")
     batch: Positive = Field(64, description="exercises in a batch")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW, at its highest")
+    start: Path | None = Field(
+        None, description="weights to begin with, another build's tuned/best.pt"
+    )
     mixed: bool = Field(
         False, description="multiply matrices in bfloat16, where the processor does so faster"
     )

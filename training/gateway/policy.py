@@ -1,0 +1,79 @@
+"""A gateway policy on disk, and as the agent takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from agent.decision import Verdict
+from agent.observation import FEATURES
+from training import checkpoint
+from training.gateway.settings import Blueprint
+from training.memory import Memory
+from training.networks import ActorCritic, FlatActorCritic
+
+
+class NoMemory(Memory):
+    """What a gateway's policy remembers: nothing, for an observation holds the flow's past."""
+
+    def __init__(self) -> None:
+        super().__init__(len(FEATURES), len(Verdict), num_inputs=len(FEATURES))
+
+    def forward(self, obs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """A network's inputs ``(B, F)``."""
+        return obs
+
+
+def build(blueprint: Blueprint) -> FlatActorCritic:
+    """The network, with weights drawn from torch's global generator."""
+    return FlatActorCritic(NoMemory(), blueprint.hidden)
+
+
+def fresh(blueprint: Blueprint, seed: int) -> ActorCritic:
+    """The network, with weights drawn by a seed."""
+    return checkpoint.fresh(build, blueprint, seed)
+
+
+def read(path: Path) -> tuple[ActorCritic, Blueprint, dict[str, Any]]:
+    """The network of a checkpoint on the CPU, its blueprint and its provenance.
+
+    Raises:
+        PolicyError: the file is no checkpoint, or its weights do not fit its blueprint.
+    """
+    return checkpoint.read(path, Blueprint, build)
+
+
+class Logits(nn.Module):
+    """The policy alone, as bundles have it: observations ``(n, F)`` to logits ``(n, 4)``."""
+
+    def __init__(self, network: ActorCritic) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """Logits ``(n, 4)``."""
+        logits: torch.Tensor = self.network(obs, obs.new_zeros(len(obs), 1))[0]
+        return logits
+
+
+class Chooser:
+    """A network in the place of a policy: the engine's `Judge`, and what `score` asks."""
+
+    def __init__(self, network: ActorCritic) -> None:
+        self._logits = Logits(network)
+
+    @torch.no_grad()
+    def logits(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``(n, F)`` observations to ``(n, 4)`` logits."""
+        found: NDArray[np.float32] = self._logits(torch.from_numpy(observations)).numpy()
+        return found
+
+    @torch.no_grad()
+    def __call__(self, obs: torch.Tensor) -> torch.Tensor:
+        """The likeliest actions ``(B,)``."""
+        return self._logits(obs).argmax(1)

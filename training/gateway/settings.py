@@ -1,0 +1,71 @@
+"""What a gateway's policy is, and how it is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.gateway.rewards import Rewards
+from training.gateway.surroundings import Surroundings
+from training.settings import Ending, Fraction, Guidance, Positive, Settings, Widths
+
+
+class Blueprint(BaseModel):
+    """A network, apart from its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: Widths = Field([64, 64], description="width of a hidden layer; repeat for more")
+
+
+class GatewayPPO(Settings):
+    """PPO where most decisions are about one flow: what follows from them follows soon."""
+
+    num_envs: Positive = Field(256, description="environments in the batch")
+    rollout: Positive = Field(64, description="steps of each environment between updates")
+    steps: Positive = Field(6_000_000, description="environment steps after which training ends")
+    gamma: Fraction = Field(0.9, description="discount of rewards")
+    gae_lambda: Fraction = Field(0.9, description="of generalised advantage estimation")
+    minibatches: Positive = Field(8, description="parts of each pass")
+    reward_scale: float = Field(0.05, gt=0, description="rewards are learned from times this")
+    limit_is_end: bool = Field(
+        False, description="nothing is worth anything after an episode's step limit"
+    )
+
+
+class World(BaseModel):
+    """What is played, besides the recordings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    episode: Positive = Field(512, description="decision points of an episode")
+    noise: float = Field(
+        0.03,
+        ge=0,
+        description="deviation that is added to observed sizes, times and counts, so that no"
+        " capture is learned by heart; 0.03 is about a quarter of a value",
+    )
+    evaluate_every: Positive = Field(20, description="rollouts between looks at the validation")
+
+
+class Plan(BaseModel):
+    """A whole training run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpora: tuple[Path, ...] = Field(min_length=1, description="manifests")
+    folders: tuple[Path, ...] = Field(description="of the corpora, one each")
+    network: Blueprint = Blueprint()
+    ppo: GatewayPPO = GatewayPPO()
+    ending: Ending = Ending()
+    world: World = World()
+    surroundings: Surroundings = Surroundings()
+    rewards: Rewards = Rewards()
+    teacher: str | None = Field(
+        "playbook", description="playbook, passages, lm, random, or a model's file; None: none"
+    )
+    unqualified: bool = Field(
+        False, description="take a language model that failed its examination, or had none"
+    )
+    guidance: Guidance = Guidance()

@@ -1,0 +1,150 @@
+"""Training a gateway's policy: guided PPO on recordings, with an eye on validation."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from training.checkpoint import save
+from training.device import pick
+from training.errors import CorpusError
+from training.gateway.corpus import Corpus, Split
+from training.gateway.env import Gateway
+from training.gateway.library import Recorded, recordings_of
+from training.gateway.policy import Chooser, fresh
+from training.gateway.recording import Recording
+from training.gateway.score import score
+from training.gateway.settings import Plan
+from training.gateway.tape import Tape
+from training.gateway.teachers import make_teacher
+from training.guidance import Guide
+from training.ppo import PPO
+from training.run import run
+
+CHECKPOINT: Final = "network.pt"
+
+
+class GatewayPPO(PPO):
+    """PPO that looks at recordings which it does not learn from, and keeps its best network.
+
+    Args:
+        env, network, settings, guide: as of `PPO`.
+        look: what a network earns on the validation recordings, the mean of them.
+        every: rollouts from one look to the next.
+    """
+
+    def __init__(
+        self, *arguments: Any, look: Callable[[torch.nn.Module], float], every: int
+    ) -> None:
+        super().__init__(*arguments)
+        self._look, self._every, self._rollouts = look, every, 0
+        self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and its updates; ``validation`` is not a number where nobody looked."""
+        metrics = super().iterate()
+        self._rollouts += 1
+        found = math.nan
+        if self._rollouts % self._every == 0 or self.progress >= 1:
+            found = self._look(self.network)
+            if found > self.best["validation"]:
+                weights = copy.deepcopy(self.network.state_dict())
+                self.best = {"validation": found, "steps": self.steps_done, "weights": weights}
+        return {**metrics, "validation": found}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run needs to go on bit for bit."""
+        return {**super().state_dict(), "best": self.best, "rollouts": self._rollouts}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on where another run with the same settings was."""
+        super().load_state_dict(saved)
+        self.best, self._rollouts = saved["best"], saved["rollouts"]
+
+
+def train(
+    folder: Path,
+    plan: Plan,
+    *,
+    cache: Path,
+    device: str = "cpu",
+    processes: int = 1,
+    show: Callable[[dict[str, float]], object] = lambda _: None,
+) -> dict[str, Any]:
+    """Train in a folder; a run that was cut off there goes on.
+
+    Args:
+        folder: of the run; the network is written there.
+        plan: what to train, and how.
+        cache: of recordings.
+        device: of everything.
+        processes: that make recordings.
+        show: called with every row of metrics.
+
+    Returns:
+        As :func:`training.run.run`, and of the best network its ``validation`` and ``best_steps``.
+
+    Raises:
+        CorpusError: a corpus cannot be used, or has nothing to train or to validate on.
+        DeviceMissing: torch has no such device here.
+        RunError: the folder holds another run, or one that has ended.
+        TeacherError: a language model that cannot be used, or may not guide.
+    """
+    place = pick(device)
+    learned = [each.recording for each in recorded(plan, cache, "train", processes)]
+    others = [each.recording for each in recorded(plan, cache, "validation", processes)]
+    network = fresh(plan.network, plan.ppo.seed).to(place)
+    env = Gateway(
+        plan.ppo.num_envs,
+        torch.Generator(place),
+        Tape(learned, place),
+        rewards=plan.rewards,
+        surroundings=plan.surroundings,
+        window=plan.world.episode,
+        noise=plan.world.noise,
+    )
+    guide = None
+    if plan.teacher is not None:
+        teacher = make_teacher(plan.teacher, seed=plan.ppo.seed, unqualified=plan.unqualified)
+        guide = Guide(teacher, plan.guidance)
+    learner = GatewayPPO(
+        *(env, network, plan.ppo, guide),
+        look=lambda network: _earned(others, network, plan),
+        every=plan.world.evaluate_every,
+    )
+    about = plan.model_dump(mode="json")
+
+    def finish(result: dict[str, Any]) -> None:
+        network.load_state_dict(learner.best["weights"])
+        result["validation"] = learner.best["validation"]
+        result["best_steps"] = learner.best["steps"]
+        save(folder / CHECKPOINT, network, plan.network, {**about, **result})
+
+    return run(learner, folder, about, ending=plan.ending, show=show, finish=finish)
+
+
+def recorded(plan: Plan, cache: Path, split: Split, processes: int) -> list[Recorded]:
+    """The recordings of a split of all corpora.
+
+    Raises:
+        CorpusError: there is none, or a corpus cannot be used.
+    """
+    found = []
+    for manifest, folder in zip(plan.corpora, plan.folders, strict=True):
+        captures = Corpus.load(manifest).of(split)
+        found += recordings_of(captures, folder, cache, processes=processes)
+    if not found:
+        raise CorpusError(f"no capture is for {split}: {', '.join(map(str, plan.corpora))}")
+    return found
+
+
+def _earned(recordings: Sequence[Recording], network: Any, plan: Plan) -> float:
+    """Points, the mean over recordings."""
+    totals = score(recordings, Chooser(network), plan.rewards)
+    decisions = totals.pop("decisions")
+    return float(torch.stack([*totals.values()]).sum() / len(decisions))
