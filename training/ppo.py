@@ -124,7 +124,7 @@ class PPO:
             self._obs, reward, terminated, truncated, info = self.env.step(action)
             ended = terminated | truncated
             state_after = self.network.remember(obs, state, action)
-            scaled = reward * settings.reward_scale
+            scaled = self.scaled(reward)
             if not settings.limit_is_end:
                 beyond = self.network(info["final_obs"], state_after)[1]
                 scaled = scaled + settings.gamma * beyond * (truncated & ~terminated)
@@ -136,6 +136,10 @@ class PPO:
         self.episodes += int(finished)
         rollout = Rollout(*map(_stacked, zip(*steps, strict=True)))
         return rollout, self.network(self._obs, self._state)[1], float(total / finished)
+
+    def scaled(self, reward: torch.Tensor) -> torch.Tensor:
+        """What is learned from, ``(B,)``."""
+        return reward * self.settings.reward_scale
 
     def _act(self, obs: torch.Tensor, state: torch.Tensor) -> tuple[Any, ...]:
         """Actions, and what updates need to know of them: a rollout's columns from there on."""

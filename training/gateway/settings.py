@@ -19,7 +19,7 @@ class Blueprint(BaseModel):
     hidden: Widths = Field([64, 64], description="width of a hidden layer; repeat for more")
 
 
-class GatewayPPO(Settings):
+class PPOSettings(Settings):
     """PPO where most decisions are about one flow: what follows from them follows soon."""
 
     num_envs: Positive = Field(256, description="environments in the batch")
@@ -29,6 +29,12 @@ class GatewayPPO(Settings):
     gae_lambda: Fraction = Field(0.9, description="of generalised advantage estimation")
     minibatches: Positive = Field(8, description="parts of each pass")
     reward_scale: float = Field(0.05, gt=0, description="rewards are learned from times this")
+    reward_clip: float = Field(
+        2.0,
+        gt=0,
+        description="and cut to this size then, either way: one rule may stop hundreds of flows,"
+        " and would count for more than all else",
+    )
     limit_is_end: bool = Field(
         False, description="nothing is worth anything after an episode's step limit"
     )
@@ -57,7 +63,7 @@ class Plan(BaseModel):
     corpora: tuple[Path, ...] = Field(min_length=1, description="manifests")
     folders: tuple[Path, ...] = Field(description="of the corpora, one each")
     network: Blueprint = Blueprint()
-    ppo: GatewayPPO = GatewayPPO()
+    ppo: PPOSettings = PPOSettings()
     ending: Ending = Ending()
     world: World = World()
     surroundings: Surroundings = Surroundings()

@@ -18,8 +18,9 @@ from training.gateway.env import Gateway
 from training.gateway.library import Recorded, recordings_of
 from training.gateway.policy import Chooser, fresh
 from training.gateway.recording import Recording
+from training.gateway.rewards import COMPONENTS, Rewards
 from training.gateway.score import score
-from training.gateway.settings import Plan
+from training.gateway.settings import Plan, PPOSettings
 from training.gateway.tape import Tape
 from training.gateway.teachers import make_teacher
 from training.guidance import Guide
@@ -38,12 +39,19 @@ class GatewayPPO(PPO):
         every: rollouts from one look to the next.
     """
 
+    settings: PPOSettings
+
     def __init__(
         self, *arguments: Any, look: Callable[[torch.nn.Module], float], every: int
     ) -> None:
         super().__init__(*arguments)
         self._look, self._every, self._rollouts = look, every, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
+
+    def scaled(self, reward: torch.Tensor) -> torch.Tensor:
+        """What is learned from, ``(B,)``."""
+        most = self.settings.reward_clip
+        return super().scaled(reward).clamp(-most, most)
 
     def iterate(self) -> dict[str, float]:
         """One rollout and its updates; ``validation`` is not a number where nobody looked."""
@@ -144,7 +152,14 @@ def recorded(plan: Plan, cache: Path, split: Split, processes: int) -> list[Reco
 
 
 def _earned(recordings: Sequence[Recording], network: Any, plan: Plan) -> float:
-    """Points, the mean over recordings."""
+    """Points over what is at stake, the mean over recordings: 1 is all that there is to gain."""
     totals = score(recordings, Chooser(network), plan.rewards)
-    decisions = totals.pop("decisions")
-    return float(torch.stack([*totals.values()]).sum() / len(decisions))
+    earned = torch.stack([totals[name] for name in COMPONENTS]).sum(0)
+    stakes = torch.tensor([_stakes(each, plan.rewards) for each in recordings])
+    return float((earned / stakes).mean())
+
+
+def _stakes(recording: Recording, rewards: Rewards) -> float:
+    """What stopping everything malicious earns and stopping everything else costs."""
+    gain = rewards.stop_malicious * (recording.label == 1).sum()
+    return max(1.0, float(gain - rewards.stop_legitimate * (recording.label == 0).sum()))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from training.gateway.rewards import SHIPPED, Rewards
-from training.gateway.settings import Blueprint, GatewayPPO, Plan, World
+from training.gateway.settings import Blueprint, Plan, PPOSettings, World
 from training.gateway.surroundings import Surroundings
 from training.options import with_options
 from training.progress import training_bar
@@ -28,7 +28,7 @@ Processes = Annotated[int, typer.Option(min=1, help="that make recordings")]
 
 @with_options(
     blueprint=Blueprint,
-    settings=GatewayPPO,
+    settings=PPOSettings,
     ending=Ending,
     world=World,
     surroundings=Surroundings,
@@ -38,7 +38,7 @@ def train_command(
     folder: Annotated[Path, typer.Argument(help="the run's; a cut-off run goes on there")],
     corpora: Corpora,
     blueprint: Blueprint,
-    settings: GatewayPPO,
+    settings: PPOSettings,
     ending: Ending,
     world: World,
     surroundings: Surroundings,
@@ -79,7 +79,7 @@ def train_command(
     if as_json:
         print(json.dumps(result))
     else:
-        print(f"{folder / CHECKPOINT}: {result['validation']:.1f} points a validation capture")
+        print(f"{folder / CHECKPOINT}: {result['validation']:.1%} of what validation has at stake")
 
 
 def folders_of(manifests: list[Path], folders: list[Path] | None) -> list[Path]:
