@@ -6,16 +6,16 @@ is its documentation. An unknown key is an error: a misspelt allow-list would al
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent.allowlist import AllowList, networks
 from agent.decision import Verdict
 from agent.errors import ConfigError
 from agent.flows.capacity import Capacity
+from agent.toml_file import read_toml
 
 # RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291; the unspecified source of DHCP.
 HOME_NETWORKS: Final = (
@@ -129,13 +129,4 @@ class Settings(_Section):
         Raises:
             ConfigError: it cannot be read, is no TOML, or says what cannot be obeyed.
         """
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: no TOML: {error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{path}: {where}: {first['msg']}") from error
+        return read_toml(path, cls, ConfigError)

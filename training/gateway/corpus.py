@@ -19,14 +19,15 @@ attack is not known.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from agent.toml_file import read_toml
 from training.errors import CorpusError
+from training.provenance import sha256
 
 Split: TypeAlias = Literal["train", "validation", "held-out"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "held-out")
@@ -97,16 +98,7 @@ class Corpus(BaseModel):
         Raises:
             CorpusError: it cannot be read, is no TOML, or says what cannot be.
         """
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CorpusError(f"{path}: no TOML: {error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise CorpusError(f"{path}: {where}: {first['msg']}") from error
+        return read_toml(path, cls, CorpusError)
 
     def save(self, path: Path) -> None:
         """Write a manifest, tables in the order of their paths.
@@ -142,3 +134,15 @@ def _quoted(text: str) -> str:
     """A TOML basic string (TOML 1.0, strings)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
+
+
+def digest(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal.
+
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from agent.words import printable
 from training.errors import CorpusError
-from training.gateway.corpus import SPLITS, Capture, Corpus, Split
+from training.gateway.corpus import SPLITS, Capture, Corpus, Split, digest
 from training.gateway.corpus_show import Count, Group, count, groups_of, straddling
 from training.gateway.fetch import Fetched, fetch
 
@@ -87,7 +86,7 @@ def add_command(
         entry = Capture.model_validate(
             {
                 "path": _below(folder, capture),
-                "sha256": _sha256(capture),
+                "sha256": digest(capture),
                 "url": url,
                 "label": label,
                 "family": family,
@@ -207,14 +206,6 @@ def _below(folder: Path, file: Path) -> str:
         return file.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         raise CorpusError(f"{file}: not below {folder}; say the corpus's --folder") from None
-
-
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise CorpusError(f"{file}: cannot be read ({error.strerror})") from error
 
 
 def _replace(manifest: Path, corpus: Corpus) -> None:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from agent.config import Settings
 from agent.observation import SCHEMA_HASH
 from training.errors import CorpusError
-from training.gateway.corpus import Capture
+from training.gateway.corpus import Capture, digest
 from training.gateway.labelling import labels_of
 from training.gateway.record import record
 from training.gateway.recording import Recording
@@ -80,7 +80,7 @@ def _recording(folder: Path, cache: Path, capture: Capture) -> Recording:
         return Recording.load(kept)
     if not path.is_file():
         raise CorpusError(f"{path}: is missing; `sluice-train corpus fetch` or say --folder")
-    if _digest(path) != capture.sha256:
+    if digest(path) != capture.sha256:
         raise CorpusError(f"{path}: is not the capture that the manifest means (another sha256)")
     made = record(path, labels_of(capture, folder))
     # Whole or not at all: a run may be cut off, and others may be looking.
@@ -92,17 +92,9 @@ def _recording(folder: Path, cache: Path, capture: Capture) -> Recording:
 
 def _key(capture: Capture, folder: Path) -> str:
     """Of all that a recording depends on."""
-    labels = "" if capture.labels is None else _digest(folder / capture.labels)
+    labels = "" if capture.labels is None else digest(folder / capture.labels)
     parts = (
         *(str(_FORM), SCHEMA_HASH, Settings().model_dump_json()),
         *(capture.sha256, capture.label, capture.family, labels, *capture.spares),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error

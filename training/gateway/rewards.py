@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from agent.toml_file import read_toml
 from training.errors import CorpusError
 
 SHIPPED: Final = Path(__file__).parent / "data" / "reward.toml"
@@ -35,16 +35,7 @@ class Rewards(BaseModel):
         Raises:
             CorpusError: it cannot be read, is no TOML, or has a reward that is a punishment.
         """
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CorpusError(f"{path}: no TOML: {error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise CorpusError(f"{path}: {where}: {first['msg']}") from error
+        return read_toml(path, cls, CorpusError)
 
 
 COMPONENTS: Final = ("stop_malicious", "stop_legitimate", "latency", "harm")

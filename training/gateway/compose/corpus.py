@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Final
 from training.errors import CorpusError
 from training.gateway.compose.compose import compose
 from training.gateway.compose.parts import Part, cut
-from training.gateway.corpus import Capture, Corpus, Split
+from training.gateway.corpus import Capture, Corpus, Split, digest
 from training.gateway.labelling import labels_of
 
 MANIFEST: Final = "corpus.toml"
@@ -92,11 +91,9 @@ class _Job:
         name = f"gateway-{seed}"
         compose(self.parts, seed, self.minutes).save(self.out, name)
         path = self.out / f"{name}.pcap"
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Capture(
             path=path.name,
-            sha256=digest,
+            sha256=digest(path),
             label="per flow",
             labels=f"{name}.labels.csv",
             source=f"{_COMPOSED} {seed}",

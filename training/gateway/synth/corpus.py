@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from training.errors import CorpusError
-from training.gateway.corpus import Capture, Corpus
+from training.gateway.corpus import Capture, Corpus, digest
 from training.gateway.synth.gateway import synthesise
 
 _VALIDATION_EVERY = 5
@@ -35,8 +35,8 @@ def write_corpus(
     captures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for index, (own, digest) in enumerate(_written(folder, minutes, seeds)):
-            captures.append(_capture(own, digest, index))
+        for index, (own, made) in enumerate(_written(folder, minutes, seeds)):
+            captures.append(_capture(own, made, index))
             progress(len(captures))
     except OSError as error:
         raise CorpusError(f"{folder}: cannot be written ({error.strerror})") from error
@@ -65,14 +65,14 @@ def _written(folder: Path, minutes: float, seeds: list[int]) -> Iterator[tuple[i
 
 def _write(folder: Path, minutes: float, seed: int) -> tuple[int, str]:
     synthesise(seed, minutes).save(folder, str(seed))
-    return seed, hashlib.sha256((folder / f"{seed}.pcap").read_bytes()).hexdigest()
+    return seed, digest(folder / f"{seed}.pcap")
 
 
-def _capture(seed: int, digest: str, index: int) -> Capture:
+def _capture(seed: int, made: str, index: int) -> Capture:
     last = index % _VALIDATION_EVERY == _VALIDATION_EVERY - 1
     return Capture(
         path=f"{seed}.pcap",
-        sha256=digest,
+        sha256=made,
         label="per flow",
         labels=f"{seed}.labels.csv",
         source=f"synthetic {seed}",
