@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from training.cage2.evaluate import Arena, Evaluation, Policy
 
 _OFFICIAL: Final = "official"
-_TEACHERS: Final = ("playbook", "passages", "lm")
+_TEACHERS: Final = ("playbook", "passages", "lm", "encoder")
 _WIDEST: Final = 110  # columns, where standard output is no terminal
 
 Player = Annotated[

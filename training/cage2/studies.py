@@ -26,7 +26,6 @@ BASE: Final = Plan(
 )
 PLAYBOOK: Final = "playbook"
 TRAINED: Final = "training/cage2/checkpoints/head.pt"
-_ENCODER: Final = "out/encoder/encoder-int8.onnx"  # `make encoder`
 
 _UNGUIDED: Final = "unguided"
 
@@ -128,7 +127,7 @@ def _readers() -> Study:
         "playbook": guided(_B_LINE),
         "passages": guided(_B_LINE, "passages"),
         "language model": guided(_B_LINE, "lm"),
-        "encoder": guided(_B_LINE, _ENCODER),
+        "encoder": guided(_B_LINE, "encoder"),
     }
     question = "Is a small model that reads the playbook's passages a good teacher?"
     return _against_unguided("readers", question, _B_LINE, arms)

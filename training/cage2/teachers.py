@@ -13,11 +13,10 @@ from training.cage2.short_actions import ShortActionsTeacher
 from training.errors import PolicyError
 from training.teacher.flawed import RandomTeacher, WrongTeacher
 from training.teacher.impartial import Impartial
-from training.teacher.models import SHIPPED, SUFFIXES, open_model
+from training.teacher.models import guide_named
 from training.teacher.playbook.passages import rules_of
 from training.teacher.playbook.reader import PassageTeacher
 from training.teacher.playgrounds import passages_of, prompt_of
-from training.teacher.qualification import require
 from training.teacher.teacher import Teacher
 
 
@@ -28,7 +27,7 @@ def make_teacher(
 
     Args:
         name: ``playbook``, ``passages`` (of the written playbook, followed to the letter),
-            ``lm`` (the shipped language model), ``random``, or the file of a checkpoint, of a
+            ``lm`` or ``encoder`` (the shipped models), ``random``, or the file of a checkpoint, of a
             language model (``.gguf``) or of an encoder (``.onnx``).
         scenario: the network to defend: its name or file.
         wrong: share of the states in which it errs on purpose, 0 to 1.
@@ -52,15 +51,13 @@ def _sound(name: str, scenario: str, seed: int, unqualified: bool) -> Teacher:
         return ShortActionsTeacher(PassageTeacher(rules_of(passages_of(BRIEF))))
     if name == "random":
         return RandomTeacher(seed)
-    if name == "lm" or name.endswith(SUFFIXES):
-        path = SHIPPED if name == "lm" else Path(name)
-        if not unqualified:
-            require(path)
-        return ShortActionsTeacher(Impartial(open_model(path, prompt_of(BRIEF)), BRIEF.worth))
+    model = guide_named(name, prompt_of(BRIEF), unqualified=unqualified)
+    if model is not None:
+        return ShortActionsTeacher(Impartial(model, BRIEF.worth))
     if not Path(name).exists():
         raise PolicyError(
-            f"no teacher {name!r}: say playbook, passages, lm, random, or the file of a checkpoint,"
-            " of a language model (.gguf) or of an encoder (.onnx)"
+            f"no teacher {name!r}: say playbook, passages, lm, encoder, random, or the file of a"
+            " checkpoint, of a language model (.gguf) or of an encoder (.onnx)"
         )
     network, blueprint, _ = read(Path(name))
     there = load(scenario)

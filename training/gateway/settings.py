@@ -69,7 +69,8 @@ class Plan(BaseModel):
     surroundings: Surroundings = Surroundings()
     rewards: Rewards = Rewards()
     teacher: str | None = Field(
-        "playbook", description="playbook, passages, lm, random, or a model's file; None: none"
+        "playbook",
+        description="playbook, passages, lm, encoder, random, or a model's file; None: none",
     )
     unqualified: bool = Field(
         False, description="take a language model that failed its examination, or had none"

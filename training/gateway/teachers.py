@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from training.errors import PolicyError
 from training.gateway.playbook import PlaybookTeacher
 from training.gateway.state import BRIEF
 from training.teacher.flawed import RandomTeacher
-from training.teacher.models import SHIPPED, SUFFIXES, open_model
+from training.teacher.models import guide_named
 from training.teacher.playbook.passages import rules_of
 from training.teacher.playbook.reader import PassageTeacher
 from training.teacher.playgrounds import passages_of, prompt_of
-from training.teacher.qualification import require
 from training.teacher.teacher import Teacher
 
 
@@ -21,7 +18,7 @@ def make_teacher(name: str, *, seed: int = 0, unqualified: bool = False) -> Teac
 
     Args:
         name: ``playbook``, ``passages`` (of the written playbook, followed to the letter),
-            ``lm`` (the shipped language model), ``random``, or the file of a language model
+            ``lm`` or ``encoder`` (the shipped models), ``random``, or the file of a language model
             (``.gguf``) or of an encoder (``.onnx``).
         seed: of a random one.
         unqualified: take a language model that failed its examination, or was never examined.
@@ -36,12 +33,10 @@ def make_teacher(name: str, *, seed: int = 0, unqualified: bool = False) -> Teac
         return PassageTeacher(rules_of(passages_of(BRIEF)))
     if name == "random":
         return RandomTeacher(seed)
-    if name == "lm" or name.endswith(SUFFIXES):
-        path = SHIPPED if name == "lm" else Path(name)
-        if not unqualified:
-            require(path)
-        return open_model(path, prompt_of(BRIEF))
+    model = guide_named(name, prompt_of(BRIEF), unqualified=unqualified)
+    if model is not None:
+        return model
     raise PolicyError(
-        f"no teacher {name!r}: say playbook, passages, lm, random, or the file of a language model"
-        " (.gguf) or of an encoder (.onnx)"
+        f"no teacher {name!r}: say playbook, passages, lm, encoder, random, or the file of a"
+        " language model (.gguf) or of an encoder (.onnx)"
     )

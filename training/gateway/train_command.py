@@ -47,7 +47,9 @@ def train_command(
     reward: Annotated[Path, typer.Option(help="the table of rewards")] = SHIPPED,
     teacher: Annotated[
         str | None,
-        typer.Option(help="guides the run: playbook, passages, lm, random, or a model's file"),
+        typer.Option(
+            help="guides the run: playbook, passages, lm, encoder, random, or a model's file"
+        ),
     ] = "playbook",
     unguided: Annotated[bool, typer.Option("--unguided", help="no teacher")] = False,
     unqualified: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from training.errors import TeacherError
 from training.teacher.llama import LlamaTeacher
+from training.teacher.qualification import require
 from training.teacher.question import Question
 from training.teacher.teacher import StateText
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from training.teacher.encoder.teacher import EncoderTeacher
 
 SUFFIXES: Final = (".gguf", ".onnx")
-SHIPPED: Final = Path(__file__).parent / "data" / "teacher.gguf"
-"""The language model that comes with the product; docs/teacher.md says how it was made."""
+_DATA: Final = Path(__file__).parent / "data"
+SHIPPED: Final = {"lm": _DATA / "teacher.gguf", "encoder": _DATA / "encoder.onnx"}
+"""By name, the models that come with the product; docs/teacher.md says how they were made."""
 
 
 def open_model(
@@ -43,3 +45,24 @@ def open_model(
             ) from error
         return EncoderTeacher(path, ask)
     raise TeacherError(f"{path}: name a language model (.gguf) or an encoder (.onnx)")
+
+
+def guide_named(
+    name: str, ask: Callable[[StateText, int], Question], *, unqualified: bool = False
+) -> LlamaTeacher | EncoderTeacher | None:
+    """The teacher that a shipped model's name, or a file's, stands for; none if it is neither.
+
+    Args:
+        name: of one of `SHIPPED`, or a path with one of `SUFFIXES`.
+        ask: the question about a state, with so many of its lines shortened.
+        unqualified: take a model that failed its examination, or was never examined.
+
+    Raises:
+        TeacherError: the file cannot be used, or may not guide.
+    """
+    if name not in SHIPPED and not name.endswith(SUFFIXES):
+        return None
+    path = SHIPPED.get(name) or Path(name)
+    if not unqualified:
+        require(path)
+    return open_model(path, ask)
