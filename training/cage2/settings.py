@@ -39,7 +39,7 @@ class Plan(BaseModel):
     start: str | None = Field(None, description="checkpoint whose weights training begins with")
     teacher: str | None = Field(
         None,
-        description="playbook, passages, lm, encoder, random, a checkpoint's or a model's file; None: none",
+        description="playbook, passages, lm, encoder, random, or a file; None: none",
     )
     unqualified: bool = Field(
         False, description="take a language model that failed its examination, or had none"

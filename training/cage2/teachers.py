@@ -27,8 +27,8 @@ def make_teacher(
 
     Args:
         name: ``playbook``, ``passages`` (of the written playbook, followed to the letter),
-            ``lm`` or ``encoder`` (the shipped models), ``random``, or the file of a checkpoint, of a
-            language model (``.gguf``) or of an encoder (``.onnx``).
+            ``lm`` or ``encoder`` (the shipped models), ``random``, or the file of a checkpoint, of
+            a language model (``.gguf``) or of an encoder (``.onnx``).
         scenario: the network to defend: its name or file.
         wrong: share of the states in which it errs on purpose, 0 to 1.
         seed: of its chance.

@@ -36,7 +36,8 @@ def train_command(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="guides the run: playbook, passages, lm, encoder, random, or a checkpoint's or model's file"
+            help="guides the run: playbook, passages, lm, encoder, random, or a checkpoint's or"
+            " model's file"
         ),
     ] = None,
     unqualified: Annotated[
