@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 CAPTURE ?= tests/captures/home.pcap
+DEVICE ?= cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
@@ -41,13 +42,13 @@ samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated
 policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
 	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice
 
-teacher: $(VENV)/.dev  ## train the language model that teaches, and examine it: hours, goes on if cut off
+teacher: $(VENV)/.dev  ## train the language model that teaches, and examine it: hours, minutes with DEVICE=cuda
 	$(PIP) --editable '.[dev,teacher]'
-	$(BIN)/sluice-train teacher train $(OUT)/teacher --mixed
+	$(BIN)/sluice-train teacher train $(OUT)/teacher --device $(DEVICE) --mixed
 	$(BIN)/sluice-train teacher qualify $(OUT)/teacher/teacher-Q4_K_M.gguf
 
-encoder: $(VENV)/.dev  ## train the encoder that teaches, and examine it: an hour or two, goes on if cut off
-	$(BIN)/sluice-train teacher train-encoder $(OUT)/encoder --exercises 100000 --batch 32 --mixed
+encoder: $(VENV)/.dev  ## train the encoder that teaches, and examine it: hours, minutes with DEVICE=cuda
+	$(BIN)/sluice-train teacher train-encoder $(OUT)/encoder --device $(DEVICE) --mixed
 	$(BIN)/sluice-train teacher qualify $(OUT)/encoder/encoder-int8.onnx
 
 clean:  ## remove what was made, the virtual environment too
