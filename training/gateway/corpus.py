@@ -36,6 +36,9 @@ ServiceName: TypeAlias = Literal[
 ]
 """Of `agent.observation.Service`, in small letters."""
 
+PUBLIC: Final = Path(__file__).parent / "corpora" / "public.toml"
+"""Captures that others published, split by source; see ``docs/corpora.md``."""
+
 
 def _inside(path: str) -> str:
     """A path that cannot leave the corpus's folder: manifests come from anywhere."""
@@ -146,3 +149,8 @@ def digest(path: Path) -> str:
         return sha256(path)
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def manifest_path(name: Path) -> Path:
+    """A manifest's file; that of our own corpus goes by the name of ``public``."""
+    return PUBLIC if name == Path("public") else name

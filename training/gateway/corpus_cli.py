@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -17,12 +17,9 @@ from rich.table import Table
 
 from agent.words import printable
 from training.errors import CorpusError
-from training.gateway.corpus import SPLITS, Capture, Corpus, Split, digest
+from training.gateway.corpus import SPLITS, Capture, Corpus, Split, digest, manifest_path
 from training.gateway.corpus_show import Count, Group, count, groups_of, straddling
 from training.gateway.fetch import Fetched, fetch
-
-PUBLIC: Final = Path(__file__).parent / "corpora" / "public.toml"
-"""Captures that others published, split by source; see ``docs/corpora.md``."""
 
 _WIDTH = 120  # columns of a table that is not broken; a narrower terminal wraps its lines
 
@@ -54,7 +51,7 @@ def fetch_command(
         raise CorpusError(f"no split is called {min(unknown)}; there are {', '.join(SPLITS)}")
     wanted = [
         capture
-        for capture in Corpus.load(_path(manifest)).capture
+        for capture in Corpus.load(manifest_path(manifest)).capture
         if (not split or capture.split in split) and (not family or capture.family in family)
     ]
     with _bar("fetching", len(wanted)) as advance:
@@ -129,11 +126,11 @@ def compose_command(
     """Compose gateways from parts of a corpus's captures, mapped onto one LAN and one clock."""
     from training.gateway.compose.corpus import compose_corpus
 
-    corpus = Corpus.load(_path(manifest))
+    corpus = Corpus.load(manifest_path(manifest))
     with _bar("composing", count) as advance:
         made = compose_corpus(
             corpus,
-            folder or _path(manifest).parent,
+            folder or manifest_path(manifest).parent,
             split,
             out,
             count,
@@ -175,7 +172,7 @@ def show_command(
     as_json: AsJson = False,
 ) -> None:
     """What a corpus holds, by split and family, and what of it is missing."""
-    path = _path(manifest)
+    path = manifest_path(manifest)
     corpus = Corpus.load(path)
     with _bar("counting", len(corpus.capture)) as advance:
         groups = groups_of(corpus, folder or path.parent, advance)
@@ -194,10 +191,6 @@ def show_command(
             f"\nwarning: {printable(source)} is in train and held out;"
             " captures of one source resemble each other"
         )
-
-
-def _path(manifest: Path) -> Path:
-    return PUBLIC if manifest == Path("public") else manifest
 
 
 def _below(folder: Path, file: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from training.gateway.corpus import manifest_path
 from training.gateway.rewards import SHIPPED, Rewards
 from training.gateway.settings import Blueprint, Plan, PPOSettings, World
 from training.gateway.surroundings import Surroundings
@@ -16,7 +17,8 @@ from training.progress import training_bar
 from training.settings import Ending, Guidance
 
 Corpora = Annotated[
-    list[Path], typer.Option("--corpus", help="a corpus's TOML file; may be repeated")
+    list[Path],
+    typer.Option("--corpus", help='a corpus\'s TOML file, or "public" for ours; may be repeated'),
 ]
 Folders = Annotated[
     list[Path] | None,
@@ -70,6 +72,7 @@ def train_command(
     from training.gateway.train import CHECKPOINT, train
 
     torch.set_num_threads(threads)
+    corpora = [manifest_path(name) for name in corpora]
     plan = Plan(
         corpora=tuple(corpora), folders=tuple(folders_of(corpora, folders)),
         network=blueprint, ppo=settings, ending=ending, world=world, surroundings=surroundings,

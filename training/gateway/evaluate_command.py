@@ -1,0 +1,120 @@
+"""``sluice-train gateway evaluate``: what a policy would have done on a corpus's captures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from agent.words import printable
+from training.errors import CorpusError
+from training.gateway.corpus import SPLITS, Corpus, manifest_path
+
+if TYPE_CHECKING:
+    from agent.engine import Judge
+    from training.gateway.evaluate import Evaluation, Outcome
+
+_WIDTH: Final = 100
+
+
+def evaluate_command(
+    policy: Annotated[
+        str,
+        typer.Argument(help="a checkpoint (.pt), a bundle (.sluice), or default, playbook, allow"),
+    ],
+    corpus: Annotated[Path, typer.Option(help='a corpus\'s TOML file, or "public" for ours')],
+    folder: Annotated[Path | None, typer.Option(help="the corpus's; else the manifest's")] = None,
+    split: Annotated[str, typer.Option(help="whose captures are replayed, or all")] = "held-out",
+    key: Annotated[Path | None, typer.Option(help="public key that signed the bundle")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
+) -> None:
+    """Replay captures through the agent with a policy, and tell by family what became of flows."""
+    from training.gateway.evaluate import evaluate
+
+    if split not in (*SPLITS, "all"):
+        raise CorpusError(f"no split is called {split}; there are {', '.join(SPLITS)}, and all")
+    manifest = manifest_path(corpus)
+    captures = [c for c in Corpus.load(manifest).capture if split in (c.split, "all")]
+    if not captures:
+        raise CorpusError(f"{manifest}: no capture is for {split}; say another --split")
+    stderr = Console(stderr=True)
+    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
+        line = bar.add_task("replaying", total=len(captures))
+        found = evaluate(
+            captures, folder or manifest.parent, _policy(policy, key),
+            advance=lambda: bar.advance(line),
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps(_as_json(found)))
+    else:
+        Console(width=max(_WIDTH, Console().width), highlight=False).print(_table(found))
+
+
+def _policy(name: str, key: Path | None) -> Judge:
+    """The policy of a name or file.
+
+    Raises:
+        PolicyError: a checkpoint cannot be read.
+        BundleError: a bundle must not be loaded.
+    """
+    from agent.cli import load_policy
+    from training.gateway.policy import Chooser, read
+    from training.gateway.record import AllowAll
+    from training.imitate import PlaybookPolicy
+
+    if name == "allow":
+        return AllowAll()
+    if name == "playbook":
+        return PlaybookPolicy()
+    if name.endswith(".pt"):
+        return Chooser(read(Path(name))[0])
+    return load_policy(None if name == "default" else Path(name), key)
+
+
+def _as_json(found: Evaluation) -> dict[str, object]:
+    """Families by name, and the totals; what is not a number is null."""
+
+    def outcome(each: Outcome) -> dict[str, float | None]:
+        return {k: None if math.isnan(v) else v for k, v in asdict(each).items()}
+
+    return {
+        "malicious": {name: outcome(each) for name, each in found.malicious.items()},
+        "benign": {name: outcome(each) for name, each in found.benign.items()},
+        "all_malicious": outcome(found.all_malicious),
+        "all_benign": outcome(found.all_benign),
+    }
+
+
+def _table(found: Evaluation) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("family", no_wrap=True)
+    for name in ("flows", "stopped", "throttled", "after packets", "bytes passed"):
+        table.add_column(name, justify="right")
+    for title, whole, families in (
+        ("malicious", found.all_malicious, found.malicious),
+        ("legitimate", found.all_benign, found.benign),
+    ):
+        _row(table, title, whole, "bold")
+        _rows(table, families)
+    return table
+
+
+def _rows(table: Table, families: Mapping[str, Outcome]) -> None:
+    for name, each in families.items():
+        _row(table, f"  {printable(name)}", each)
+
+
+def _row(table: Table, name: str, each: Outcome, style: str = "") -> None:
+    table.add_row(
+        name, f"{each.flows:,}", f"{each.stopped:.1%}", f"{each.throttled:.1%}",
+        "–" if math.isnan(each.packets) else f"{each.packets:.0f}", f"{each.bytes_passed:.1%}",
+        style=style,
+    )  # fmt: skip
