@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.gateway.corpus import Corpus, Split
-from training.gateway.corpus import PUBLIC
+from training.gateway.corpus import PUBLIC, Corpus, Split
 from training.gateway.corpus_show import count, straddling
 from training.gateway.labels.families import FAMILIES, KINDS
 

@@ -31,8 +31,8 @@ def test_policies_by_name_and_by_file(tmp_path: Path) -> None:
         assert found["all_malicious"]["flows"] > 0
         stopped[name] = found["all_malicious"]["stopped"]
     assert stopped["allow"] == 0
-    assert stopped["playbook"] > 0.5
-    assert stopped["default"] > 0.5
+    assert stopped["playbook"] > 0.4
+    assert stopped["default"] > 0.4
     save(tmp_path / "fresh.pt", fresh(Blueprint(hidden=[8]), 1), Blueprint(hidden=[8]), {})
     found = json.loads(_evaluate(str(tmp_path / "fresh.pt"), "--corpus", corpus, "--json"))
     assert set(found) == {"malicious", "benign", "all_malicious", "all_benign"}
