@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 
 from training.errors import TeacherError
 from training.provenance import sha256
-from training.teacher.answer_cache import Disk, Latest
+from training.teacher.answer_cache import Disk
 from training.teacher.chat import render
-from training.teacher.fitting import fitting
 from training.teacher.llama_model import LlamaModel
 from training.teacher.question import Choices, Question
 from training.teacher.spelling import END, Answers, Label, Tokens, shared, spell
 from training.teacher.teacher import StateText
+from training.teacher.word_teacher import WordTeacher
 
 _READING: Final = 1  # number of the way in which answers are read; a new one asks anew
 _SPELLED: Final = 64  # sets of answers whose tokens are kept
@@ -54,7 +54,7 @@ class Spelled(NamedTuple):
         return len(self.tokens) + self.answers.longest
 
 
-class LlamaTeacher:
+class LlamaTeacher(WordTeacher[Spelled]):
     """A teacher that asks a language model.
 
     Attributes:
@@ -85,19 +85,14 @@ class LlamaTeacher:
         remembered: int = 10_000,
         disk: Path | None = None,
     ) -> None:
-        self._path, self._ask, self._least = path, ask, least
-        self._latest: Latest[torch.Tensor] = Latest(remembered)
+        super().__init__(path, ask, remembered)
+        self._least = least
         self._answers = lru_cache(_SPELLED)(self._spell)
         self.read = 0
         self._model = LlamaModel(path, threads=threads, context=context)
         self._disk = None if disk is None else Disk(disk)
         # Of a large file this takes seconds, and is of no use without the disk.
         self._identity = "" if disk is None else f"{_READING} {least} {sha256(path)}"
-
-    @property
-    def hit_rate(self) -> float:
-        """Share of the states that were answered from memory; 0 before the first."""
-        return self._latest.found / max(1, self._latest.asked)
 
     def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
         """``(n, actions)`` float32, rows sum to 1.
@@ -109,13 +104,13 @@ class LlamaTeacher:
             TeacherError: a question does not fit the model's context or vocabulary.
         """
         began, read = perf_counter(), self.read
-        rows = [self._row(state) for state in states]
+        rows = super().distribution(states)
         if self.read > read:
             _log.debug(
                 "asked about %d states, read %d in %.3f s; %.1f%% of all came from memory",
                 *(len(rows), self.read - read, perf_counter() - began, 100 * self.hit_rate),
             )
-        return torch.stack(rows)
+        return rows
 
     @property
     def parameters(self) -> int:
@@ -124,7 +119,7 @@ class LlamaTeacher:
 
     def forget(self) -> None:
         """Keep nothing of what was asked and answered, but on disk."""
-        self._latest.clear()
+        super().forget()
         self._model.forget()
 
     def close(self) -> None:
@@ -145,39 +140,25 @@ class LlamaTeacher:
         """Close it."""
         self.close()
 
-    def _row(self, state: StateText) -> torch.Tensor:
-        key = state.lines, state.actions
-        row = self._latest.get(key)
-        if row is None:
-            if self._model.closed:
-                raise TeacherError(f"{self._path}: was closed; open it again")
-            row = torch.from_numpy(self._kept(*self._fitting(state)))
-            self._latest.put(key, row)
-        return row
+    @property
+    def _context(self) -> int:
+        if self._model.closed:
+            raise TeacherError(f"{self._path}: was closed; open it again")
+        return self._model.context
 
-    def _fitting(self, state: StateText) -> tuple[Question, Spelled]:
-        """The question with as few lines shortened as it takes to fit the context.
+    def _spelled(self, question: Question) -> tuple[Spelled, int]:
+        spelled = self._prompt(question)
+        return spelled, spelled.length
 
-        Raises:
-            TeacherError: it does not fit even with all of them shortened.
-        """
-
-        def asked(shortened: int) -> tuple[tuple[Question, Spelled], int]:
-            question = self._ask(state, shortened)
-            spelled = self._prompt(question)
-            return (question, spelled), spelled.length
-
-        return fitting(asked, len(state.lines), self._model.context, str(self._path))
-
-    def _kept(self, question: Question, prompt: Spelled) -> NDArray[np.float32]:
+    def _answer(self, question: Question, spelled: Spelled) -> NDArray[np.float32]:
         """The answer from disk, or else read, and then on disk."""
         if self._disk is None:
-            return self._read(question, prompt)
+            return self._read(question, spelled)
         words = json.dumps(asdict(question)).encode()
         key = hashlib.sha256(self._identity.encode() + words).digest()
         row = self._disk.get(key)
         if row is None:
-            row = self._read(question, prompt)
+            row = self._read(question, spelled)
             self._disk.put(key, row)
         return row
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from training.errors import TeacherError
 from training.teacher.llama import LlamaTeacher
 from training.teacher.qualification import require
 from training.teacher.question import Question
 from training.teacher.teacher import StateText
-
-if TYPE_CHECKING:
-    from training.teacher.encoder.teacher import EncoderTeacher
+from training.teacher.word_teacher import WordTeacher
 
 SUFFIXES: Final = (".gguf", ".onnx")
 _DATA: Final = Path(__file__).parent / "data"
@@ -23,7 +21,7 @@ SHIPPED: Final = {"lm": _DATA / "teacher.gguf", "encoder": _DATA / "encoder.onnx
 
 def open_model(
     path: Path, ask: Callable[[StateText, int], Question], *, threads: int = 1
-) -> LlamaTeacher | EncoderTeacher:
+) -> WordTeacher[Any]:
     """The teacher in a file.
 
     Args:
@@ -49,7 +47,7 @@ def open_model(
 
 def guide_named(
     name: str, ask: Callable[[StateText, int], Question], *, unqualified: bool = False
-) -> LlamaTeacher | EncoderTeacher | None:
+) -> WordTeacher[Any] | None:
     """The teacher that a shipped model's name, or a file's, stands for; none if it is neither.
 
     Args:

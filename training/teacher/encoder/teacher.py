@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-import torch
 from numpy.typing import NDArray
 
 from agent.session import session_options
 from training.errors import TeacherError
-from training.teacher.answer_cache import Latest
 from training.teacher.encoder.about import KEY, About
 from training.teacher.encoder.spelling import Spelled, spell
-from training.teacher.fitting import fitting
 from training.teacher.lm.tokenizer import Tokenizer
 from training.teacher.question import Question
 from training.teacher.teacher import StateText
+from training.teacher.word_teacher import WordTeacher
 
 
-class EncoderTeacher:
+class EncoderTeacher(WordTeacher[Spelled]):
     """A teacher that asks an encoder, on one thread.
-
-    Attributes:
-        parameters: weights of the encoder.
 
     Args:
         path: of an ONNX file that :mod:`training.teacher.encoder.export` wrote.
@@ -34,55 +29,35 @@ class EncoderTeacher:
         remembered: states whose answers are kept in memory.
 
     Raises:
-        TeacherError: the file cannot be used.
+        TeacherError: the file cannot be used. When it is asked: a question does not fit, or has a
+            kind of action that it was not trained on.
     """
 
     def __init__(
         self, path: Path, ask: Callable[[StateText, int], Question], *, remembered: int = 10_000
     ) -> None:
-        self._path, self._ask = path, ask
-        self._latest: Latest[torch.Tensor] = Latest(remembered)
-        opened, about, self._tokenizer = _open(path)
+        super().__init__(path, ask, remembered)
+        opened, self._about, self._tokenizer = _open(path)
         self._session: ort.InferenceSession | None = opened
-        self._about, self.parameters = about, about.parameters
 
-    def distribution(self, states: Sequence[StateText]) -> torch.Tensor:
-        """``(n, actions)`` float32, rows sum to 1.
-
-        Args:
-            states: at least one; all with as many actions.
-
-        Raises:
-            TeacherError: a question does not fit, or has a kind of action that it was not trained
-                on.
-        """
-        return torch.stack([self._row(state) for state in states])
-
-    def forget(self) -> None:
-        """Keep nothing of what was asked and answered."""
-        self._latest.clear()
+    @property
+    def parameters(self) -> int:
+        """Weights of the encoder, before quantisation."""
+        return self._about.parameters
 
     def close(self) -> None:
         """Free the network; the teacher cannot be asked any more."""
         self._session = None
 
-    def _row(self, state: StateText) -> torch.Tensor:
-        key = state.lines, state.actions
-        row = self._latest.get(key)
-        if row is None:
-            row = torch.from_numpy(self._read(self._fitting(state)))
-            self._latest.put(key, row)
-        return row
+    @property
+    def _context(self) -> int:
+        return self._about.context
 
-    def _fitting(self, state: StateText) -> Spelled:
-        def asked(shortened: int) -> tuple[Spelled, int]:
-            spelled = spell(self._ask(state, shortened), self._tokenizer, self._about.kinds)
-            return spelled, len(spelled.tokens)
+    def _spelled(self, question: Question) -> tuple[Spelled, int]:
+        spelled = spell(question, self._tokenizer, self._about.kinds)
+        return spelled, len(spelled.tokens)
 
-        return fitting(asked, len(state.lines), self._about.context, str(self._path))
-
-    def _read(self, spelled: Spelled) -> NDArray[np.float32]:
-        """The encoder's own answer ``(actions,)``."""
+    def _answer(self, question: Question, spelled: Spelled) -> NDArray[np.float32]:
         if self._session is None:
             raise TeacherError(f"{self._path}: was closed; open it again")
         tokens = np.array([spelled.tokens], np.int64)
