@@ -6,8 +6,10 @@ import hashlib
 import platform
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def commit() -> str:
@@ -38,6 +40,8 @@ def sha256(path: Path) -> str:
 
 def machine(device: torch.device) -> str:
     """What computes: the GPU's name, or the processor's architecture and its threads."""
+    import torch  # corpora are handled without it
+
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"

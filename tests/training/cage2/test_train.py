@@ -211,8 +211,8 @@ def test_an_unknown_teacher_is_one_line(tmp_path: Path) -> None:
     code, stdout, stderr = end(start("train", str(tmp_path / "run"), "--teacher", "oracle"))
     assert (code, stdout) == (1, "")
     assert stderr == (
-        "error: no teacher 'oracle': say playbook, passages, lm, random, or the file of a"
-        " checkpoint, of a language model (.gguf) or of an encoder (.onnx)\n"
+        "error: no teacher 'oracle': say playbook, passages, lm, encoder, random, or the"
+        " file of a checkpoint, of a language model (.gguf) or of an encoder (.onnx)\n"
     )
     assert names(tmp_path) == set()
 
