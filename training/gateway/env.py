@@ -34,7 +34,10 @@ _SRC_ALERTS, _DST_ALERTS, _SRC, _FLOW, _TIME = (
     for name in ("src_alerts", "dst_alerts", "in_force_src", "in_force_flow", "in_force_time")
 )
 
-_STATE: Final = (*("recording", "at", "end", "ids", "stopped", "paid", "backlog", "moved", "gone"),)
+_STATE: Final = (
+    *("recording", "at", "end", "ids"),
+    *("stopped", "paid", "backlog", "moved", "gone", "_obs"),
+)
 
 
 class Gateway:
@@ -52,7 +55,6 @@ class Gateway:
         guard: settings of the guard that makes rules of actions.
         window: decision points of an episode; at the end of a recording it is shorter.
         noise: deviation of what is added to logarithms in observations.
-        weights: ``(R,)``, how often each recording is drawn; all alike if left out.
     """
 
     num_actions = len(Verdict)
@@ -69,14 +71,12 @@ class Gateway:
         guard: GuardSettings | None = None,
         window: int = 512,
         noise: float = 0.0,
-        weights: torch.Tensor | None = None,
     ) -> None:
         device = self.device = generator.device
         self.num_envs, self.generator, self.tape = num_envs, generator, tape
         self.rewards, self.surroundings, self.window = rewards, surroundings, window
         # What is nothing stays nothing: whether a packet had a payload is no matter of degree.
         self._noise = noise * torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(device)
-        self._weights = torch.ones(len(tape), device=device) if weights is None else weights
         self._rows = torch.arange(num_envs, device=device)
         self._ahead = torch.arange(_AHEAD, device=device)
         self.firewall = Firewall(num_envs, tape.num_keys, guard or GuardSettings(), TICK_S, device)
@@ -105,8 +105,8 @@ class Gateway:
 
     def begin(self, which: torch.Tensor) -> torch.Tensor:
         """Draw new windows for the environments ``(B,)`` bool; returns all observations."""
-        recording = torch.multinomial(
-            self._weights, self.num_envs, replacement=True, generator=self.generator
+        recording = torch.randint(
+            len(self.tape), (self.num_envs,), generator=self.generator, device=self.device
         )
         chance = self._rand()
         first, last = self.tape.begin[recording], self.tape.end[recording]

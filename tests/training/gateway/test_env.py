@@ -219,6 +219,7 @@ def test_it_goes_on_from_a_saved_state() -> None:
         env.step(torch.randint(4, (8,), generator=env.generator))
     other.generator.set_state(env.generator.get_state())
     other.load_state_dict(env.state_dict())
+    assert [other.describe(i) for i in range(8)] == [env.describe(i) for i in range(8)]
     for _ in range(30):
         action = torch.randint(4, (8,), generator=env.generator)
         other.generator.set_state(env.generator.get_state())
