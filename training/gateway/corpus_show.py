@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from agent.capture.files import open_capture
 from agent.config import Settings
 from agent.enforce.record import Recorder
 from agent.engine import Engine
+from agent.labels import label_of
 from agent.replay import steps
 from training.gateway.corpus import SPLITS, Capture, Corpus, Split
 from training.gateway.labelling import labels_of
+from training.gateway.record import AllowAll
 
 
 @dataclass(slots=True)
@@ -52,13 +51,6 @@ class Group:
     count: Count = field(default_factory=Count)
 
 
-class _Allow:
-    """A policy that lets everything pass."""
-
-    def logits(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.zeros((len(observations), 4), np.float32)
-
-
 def groups_of(
     corpus: Corpus, folder: Path, advance: Callable[[], None] = lambda: None
 ) -> list[Group]:
@@ -92,7 +84,7 @@ def count(capture: Capture, folder: Path) -> Count:
     """
     labels = labels_of(capture, folder)
     found = Count()
-    engine = Engine(Settings(), _Allow(), Recorder())
+    engine = Engine(Settings(), AllowAll(), Recorder())
     table = engine.table
     table.collects_ended = True
     first_ns: int | None = None
@@ -101,14 +93,7 @@ def count(capture: Capture, folder: Path) -> Count:
             for flow in table.ended[: table.n_ended]:
                 start_ns = int(flow["first_ns"])
                 first_ns = start_ns if first_ns is None else min(first_ns, start_ns)
-                label = labels.match(
-                    (int(flow["src_hi"]), int(flow["src_lo"])),
-                    int(flow["sport"]),
-                    (int(flow["dst_hi"]), int(flow["dst_lo"])),
-                    int(flow["dport"]),
-                    int(flow["proto"]),
-                    start_ns,
-                )
+                label = label_of(labels, flow)
                 found.flows += 1
                 found.unlabelled += label is None
                 found.malicious += label is not None and label.malicious
