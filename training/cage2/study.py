@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +22,12 @@ from training.cage2.study_measures import (
     measure,
     summary,
 )
-from training.errors import StudyError
 from training.report import Arm, Columns, read_metrics
 from training.run import RESULT
+from training.study_pool import Job, run_all
 
 SCORES: Final = "scores.json"
 _ROOT: Final = Path(__file__).parents[2]  # a plan's teacher is named relative to it
-_GLANCE: Final = 0.1  # seconds between looks at the running processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,40 +82,6 @@ class Findings:
         return {name: summary(measures) for name, measures in self.measures.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One run: an arm under one seed."""
-
-    folder: Path
-    plan: Plan
-    scored_on: tuple[str, ...]
-
-    @property
-    def done(self) -> bool:
-        return (self.folder / RESULT).exists() and set(self.scored_on) <= scores_of(
-            self.folder
-        ).keys()
-
-    @property
-    def log(self) -> Path:
-        """What the run's process complained about."""
-        return self.folder.with_suffix(".log")
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Begin the run in its own process."""
-        order = {"folder": str(self.folder), "plan": self.plan.model_dump(mode="json")}
-        order["scored_on"] = list(self.scored_on)
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "training.cage2.study_run", json.dumps(order)],
-                cwd=_ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-                # A terminal's Ctrl-C would reach it a second time, in the middle of its saving.
-                start_new_session=True,
-            )  # fmt: skip
-
-
 def lasting(plan: Plan, episodes: int) -> Plan:
     """The plan with so many episodes altogether."""
     ppo = plan.ppo.model_copy(update={"steps": episodes * plan.horizon})
@@ -159,53 +119,23 @@ def run_study(
     folder = folder.resolve()
     jobs = {name: _jobs(study, plan, folder, seeds) for name, plan in study.arms.items()}
     every = {job.folder: job for arm in jobs.values() for job in arm}
-    _run_all(list(every.values()), workers, show)
+    run_all(list(every.values()), workers, show)
     folders = {name: [job.folder for job in arm] for name, arm in jobs.items()}
     return _findings(study, tuple(seeds), folders)
 
 
-def _jobs(study: Study, plan: Plan, folder: Path, seeds: Sequence[int]) -> list[_Job]:
-    def seeded(seed: int) -> Plan:
-        return plan.model_copy(update={"ppo": plan.ppo.model_copy(update={"seed": seed})})
+def _jobs(study: Study, plan: Plan, folder: Path, seeds: Sequence[int]) -> list[Job]:
+    def job(seed: int) -> Job:
+        seeded = plan.model_copy(update={"ppo": plan.ppo.model_copy(update={"seed": seed})})
+        order = {"plan": seeded.model_dump(mode="json"), "scored_on": list(study.scored_on)}
+        place = folder / digest(plan) / f"seed-{seed}"
+        return Job(place, "training.cage2.study_run", order, _done(place, study.scored_on), _ROOT)
 
-    home = folder / digest(plan)
-    return [_Job(home / f"seed-{seed}", seeded(seed), study.scored_on) for seed in seeds]
-
-
-def _run_all(jobs: Sequence[_Job], workers: int, show: Callable[[int, int], object]) -> None:
-    waiting = [job for job in jobs if not job.done]
-    running: dict[subprocess.Popen[bytes], _Job] = {}
-    failures: list[str] = []
-    try:
-        while waiting or running:
-            show(len(jobs) - len(waiting) - len(running), len(jobs))
-            while waiting and len(running) < workers:
-                job = waiting.pop(0)
-                running[job.start()] = job
-            time.sleep(_GLANCE)
-            for process in [process for process in running if process.poll() is not None]:
-                job = running.pop(process)
-                if process.returncode:
-                    failures.append(f"{job.folder}: {_last_line(job.log)}")
-    finally:
-        _stop(list(running))
-    if failures:
-        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise StudyError(f"a run failed in {failures[0]}{more}; the others are kept")
-    show(len(jobs), len(jobs))
+    return [job(seed) for seed in seeds]
 
 
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Interrupt processes and wait until they have saved."""
-    for process in processes:
-        process.send_signal(signal.SIGINT)
-    for process in processes:
-        process.wait()
-
-
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "it said nothing")
+def _done(folder: Path, scored_on: Sequence[str]) -> bool:
+    return (folder / RESULT).exists() and set(scored_on) <= scores_of(folder).keys()
 
 
 def _findings(study: Study, seeds: tuple[int, ...], folders: Mapping[str, list[Path]]) -> Findings:

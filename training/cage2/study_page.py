@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
-import textwrap
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +11,9 @@ from agent.errors import OutputError
 from training.cage2.study import Findings
 from training.cage2.study_measures import Comparison
 from training.report import Interval, plot_arms, table
+from training.study_page import origin, plain, put_into, wrapped
 
 _NONE: Final = Interval(math.nan, math.nan, 0).text()
-_WIDTH: Final = 105  # of the results page's lines
 _DECIMALS: Final = {
     "learned": 0, "reached": 0, "reached_steps": 0, "sharp": 3, "sharp_handover": 3,
 }  # fmt: skip
@@ -88,34 +84,12 @@ def section(findings: Findings, command: str, figure: str | None) -> str:
         figure: address of the figure, relative to the page.
     """
     study, results = findings.study, [r for arm in findings.results.values() for r in arm]
-    seeds = ", ".join(map(str, findings.seeds))
-    origin = (
-        f"`{command}`, seeds {seeds}, commit {_several(results, 'commit')}, "
-        f"{_several(results, 'machine')}."
-    )
-    parts = [f"## CAGE-2 study: {study.name}", _wrapped(study.question), _wrapped(origin)]
+    parts = [f"## CAGE-2 study: {study.name}", wrapped(study.question)]
+    parts.append(origin(command, findings.seeds, results))
     parts.append(arms_table(findings))
     if figure:
         parts.append(f"![Returns of the arms of {study.name} over episodes]({figure})")
     return "\n\n".join(parts)
-
-
-def _several(results: Sequence[dict[str, Any]], name: str) -> str:
-    return " and ".join(dict.fromkeys(str(result[name]) for result in results))
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def put(page: str, name: str, content: str) -> str:
-    """A page with a study's section between its markers, replaced there or added at the end."""
-    begin, end = f"<!-- study {name} -->", f"<!-- end of study {name} -->"
-    block = f"{begin}\n{content}\n{end}"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if pattern.search(page):
-        return pattern.sub(lambda _: block, page, count=1)
-    return f"{page.rstrip()}\n\n{block}\n" if page.strip() else f"{block}\n"
 
 
 def publish(
@@ -130,21 +104,18 @@ def publish(
         OutputError: one of them cannot be written.
     """
     name, link, written = findings.study.name, None, []
-    try:
-        if figures:
-            figure = figures / f"{name}.svg"
+    if figures:
+        figure = figures / f"{name}.svg"
+        try:
             plot_arms(figure, f"{name}, {len(findings.seeds)} seeds", findings.curves())
-            written.append(figure)
-        if results and figures:
-            link = Path(os.path.relpath(figure, results.parent)).as_posix()
-        if results:
-            page = results.read_text() if results.exists() else ""
-            results.parent.mkdir(parents=True, exist_ok=True)
-            page = put(page, "measures", _KEY)
-            results.write_text(put(page, name, section(findings, command, link)))
-            written.append(results)
-    except OSError as error:
-        raise OutputError(f"{error.filename}: cannot be written ({error.strerror})") from error
+        except OSError as error:
+            raise OutputError(f"{figure}: cannot be written ({error.strerror})") from error
+        written.append(figure)
+    if results and figures:
+        link = Path(os.path.relpath(figure, results.parent)).as_posix()
+    if results:
+        put_into(results, {"measures": _KEY, name: section(findings, command, link)})
+        written.append(results)
     return written
 
 
@@ -154,7 +125,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     arms = {
         name: {
             "folders": [str(folder) for folder in findings.folders[name]],
-            "runs": [asdict(measures) for measures in findings.measures[name]],
+            "runs": findings.measures[name],
             "mean": summaries[name],
             "against": findings.study.against.get(name),
             "compared": compared.get(name),
@@ -162,15 +133,4 @@ def as_json(findings: Findings) -> dict[str, Any]:
         for name in findings.study.arms
     }
     about = {"study": findings.study.name, "question": findings.study.question}
-    return _plain(about | {"seeds": list(findings.seeds), "arms": arms})
-
-
-def _plain(value: Any) -> Any:
-    """As JSON can hold it."""
-    if isinstance(value, Interval | Comparison):
-        value = asdict(value)
-    if isinstance(value, dict):
-        return {name: _plain(content) for name, content in value.items()}
-    if isinstance(value, list):
-        return [_plain(content) for content in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return plain(about | {"seeds": list(findings.seeds), "arms": arms})

@@ -6,18 +6,15 @@ as it is: the run goes on where it was cut off, and only scenarios without a sco
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
-from agent.errors import SluiceError
 from training.cage2.base import MIXTURE
 from training.cage2.checkpoint import read
 from training.cage2.env import Cage2
@@ -26,6 +23,7 @@ from training.cage2.settings import Plan
 from training.cage2.study import SCORES, scores_of
 from training.cage2.train import train
 from training.run import RESULT
+from training.study_pool import carry_out, write_whole
 
 CHECKPOINT: Final = "network.pt"
 _EPISODES: Final = 500  # of a score, at once
@@ -34,37 +32,15 @@ _SEED: Final = 0
 _WORTH_COMPILING: Final = 20_000  # steps of the batch: half a minute of them, uncompiled
 
 
-def main(order: str) -> int:
-    """Do the run; 0, or 1 with one line if it cannot be done, or 130 if it was interrupted."""
-    # Where a shell began us in the background, an interruption would be ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    torch.set_num_threads(1)
-    wanted = json.loads(order)
-    folder = Path(wanted["folder"])
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Another study may be at the same run: then this one waits, and finds it done.
-        with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _run(folder, Plan.model_validate(wanted["plan"]), wanted["scored_on"])
-    except (SluiceError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _run(folder: Path, plan: Plan, scored_on: list[str]) -> None:
+def _run(folder: Path, order: dict[str, Any]) -> None:
+    plan = Plan.model_validate(order["plan"])
     if not (folder / RESULT).exists():
         worthwhile = plan.ppo.steps // plan.ppo.num_envs > _WORTH_COMPILING
         train(folder / CHECKPOINT, plan, compiled=worthwhile and _has_compiler())
     scores = scores_of(folder)
-    if missing := [name for name in scored_on if name not in scores]:
+    if missing := [name for name in order["scored_on"] if name not in scores]:
         scores |= {name: score(folder / CHECKPOINT, name) for name in missing}
-        unfinished = (folder / SCORES).with_suffix(".part")
-        unfinished.write_text(json.dumps(scores, indent=2) + "\n")
-        unfinished.replace(folder / SCORES)
+        write_whole(folder / SCORES, json.dumps(scores, indent=2) + "\n")
 
 
 def _has_compiler() -> bool:
@@ -104,4 +80,4 @@ def score(checkpoint: Path, scenario: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(carry_out(sys.argv[1], _run))

@@ -17,7 +17,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from training.cage2 import study as study_module
+from training import study_pool
 from training.cage2.checkpoint import build
 from training.cage2.cli import app
 from training.cage2.settings import Blueprint, Plan
@@ -36,12 +36,12 @@ from training.cage2.study_measures import (
     spread,
     target,
 )
-from training.cage2.study_page import put
 from training.cage2.study_run import score
 from training.checkpoint import save
 from training.errors import PolicyError, StudyError
 from training.report import Columns
 from training.settings import Settings
+from training.study_page import put
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = dict(STUDIES)
@@ -125,7 +125,7 @@ def test_the_page_keeps_prose_and_one_section(
     page = made[0] / "results.md"
     page.write_text(page.read_text() + "\nA finding, by hand.\n")
     before = page.read_text()
-    monkeypatch.setattr(study_module.subprocess, "Popen", refuse)
+    monkeypatch.setattr(study_pool.subprocess, "Popen", refuse)
     assert study(made[0])["arms"] == made[1]["arms"]
     assert page.read_text() == before
     assert before.startswith("# Results\n\nBy hand.\n\n<!-- study measures -->")
