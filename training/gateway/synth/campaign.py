@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from training.gateway.synth.control import command
 from training.gateway.synth.draws import weighted
+from training.gateway.synth.guessing import guess
 from training.gateway.synth.intrusion import intrude
 from training.gateway.synth.machines import Machine
 from training.gateway.synth.overload import flood
-from training.gateway.synth.phases import Phase, command, exfiltrate, guess, infect, mine, move
+from training.gateway.synth.phases import Phase, exfiltrate, infect, mine, move
 from training.gateway.synth.reconnaissance import inner_scan, scan
 from training.gateway.synth.site import Site
 

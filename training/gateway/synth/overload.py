@@ -8,16 +8,16 @@ from typing import Final
 from training.gateway.synth.attacks import flood as floods
 from training.gateway.synth.draws import spread, spread_int
 from training.gateway.synth.intrusion import Intrusion
+from training.gateway.synth.tcp import ACK, FIN, PUSH, RST, SYN
 from training.gateway.synth.wire import Host
 
 _ATTACKED: Final = (80, 443, 53, 22, 25565, 3074, 8080)
-_AMPLIFIERS: Final = (53, 123, 1900)
 _WINDOWS: Final = (512, 1_024, 5_840, 8_192, 64_240, 65_535)
 
 
 def flood(intrusion: Intrusion, at: float) -> None:
     """One kind of flood."""
-    kinds = (_syns, _syns, _datagrams, _echoes, _amplified, _slowloris)
+    kinds = (_syns, _syns, _datagrams, _echoes, _amplified, _slowloris, _segments, _visits)
     intrusion.site.wire.random.choice(kinds)(intrusion, at)
 
 
@@ -29,17 +29,45 @@ def _ends(intrusion: Intrusion) -> tuple[list[Host], Host]:
     return intrusion.sources, intrusion.victim(dice.choice(_ATTACKED))
 
 
+def _senders(intrusion: Intrusion, sources: list[Host]) -> Callable[[], Host]:
+    """Who each packet says that it is from: the sources, or anybody."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    if dice.random() < 0.6 and sources != [intrusion.bot]:
+        return lambda: site.remote(client=True)
+    return lambda: dice.choice(sources)
+
+
 def _syns(intrusion: Intrusion, at: float) -> None:
     site, dice = intrusion.site, intrusion.site.wire.random
     sources, target = _ends(intrusion)
-    spoofed = dice.random() < 0.6
-    source: Callable[[], Host] = lambda: dice.choice(sources)  # noqa: E731
-    if spoofed and sources != [intrusion.bot]:
-        source = lambda: site.remote(client=True)  # noqa: E731
+    source = _senders(intrusion, sources)
     count, rate = spread_int(dice, 100, 450), spread(dice, 20, 1_500)
     backlog, window = dice.choice((0, 5, 128, 512)), dice.choice(_WINDOWS)
     port = dice.choice(_ATTACKED)
     floods.syns(site.wire, at, source, target, port, count, rate, backlog, window)
+
+
+def _segments(intrusion: Intrusion, at: float) -> None:
+    """ACKs, RSTs, or SYN-ACKs as they come back from those in whose names somebody asked."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    sources, target = _ends(intrusion)
+    flags = dice.choice((ACK, ACK, PUSH | ACK, RST, SYN | ACK, FIN | ACK))
+    size = dice.choice((0, 0, dice.randint(1, 1_400))) if flags in (ACK, PUSH | ACK) else 0
+    count, rate = spread_int(dice, 150, 700), spread(dice, 50, 3_000)
+    port, source = dice.choice(_ATTACKED), _senders(intrusion, sources)
+    floods.segments(site.wire, at, source, target, port, count, rate, flags, size)
+
+
+def _visits(intrusion: Intrusion, at: float) -> None:
+    """Requests, or connections alone, faster than any reader's; by few or by many."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    sources, target = _ends(intrusion)
+    if sources != [intrusion.bot] and dice.random() < 0.4:
+        sources = site.strangers(spread_int(dice, 5, 60))
+    kept = dice.choice((0, 1, 1, 5))
+    count, rate = spread_int(dice, 40, 200) // (1 + kept // 2), spread(dice, 10, 300)
+    port, request = dice.choice((80, 80, 443, 8080)), dice.randint(40, 700)
+    floods.visits(site.wire, at, sources, target, port, count, rate, request, kept)
 
 
 def _datagrams(intrusion: Intrusion, at: float) -> None:
@@ -63,7 +91,7 @@ def _echoes(intrusion: Intrusion, at: float) -> None:
 def _amplified(intrusion: Intrusion, at: float) -> None:
     """Seen at the victim, or at machines of the house that answer everybody."""
     site, dice = intrusion.site, intrusion.site.wire.random
-    service, asked = dice.choice(_AMPLIFIERS), dice.random() < 0.4
+    service, asked = dice.choice(list(floods.AMPLIFIERS)), dice.random() < 0.4
     if asked:
         reflectors = [intrusion.victim(service) for _ in range(dice.randint(1, 3))]
         victim = site.remote()

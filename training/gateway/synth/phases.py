@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final, TypeAlias
 
-from training.gateway.synth.attacks import c2, exfiltration
-from training.gateway.synth.attacks.guess import DIALOGUES, brute_force
+from training.gateway.synth.attacks import exfiltration
 from training.gateway.synth.attacks.mining import stratum
 from training.gateway.synth.attacks.scan import State
-from training.gateway.synth.attacks.spread import LATERAL_PORTS, lateral, worm
+from training.gateway.synth.attacks.spread import LATERAL_PORTS, lateral, worm, worm_by_datagram
 from training.gateway.synth.benign.login import ssh_greet
 from training.gateway.synth.benign.web import tls_handshake
 from training.gateway.synth.draws import spread, spread_int
@@ -20,95 +20,23 @@ from training.gateway.synth.wire import Host
 
 Phase: TypeAlias = Callable[[Intrusion, float], None]
 
-_WORM_PORTS: Final = (23, 23, 2323, 445)
+_WORM_PORTS: Final = (23, 23, 2323, 445, 445, 22, 135, 1433, 5555, 6379, 7547, 37_215)
 _POOL_PORTS: Final = (3333, 4444, 5555, 7777, 14444, 443, 80, 8080)
-_C2_PORTS: Final = (443, 443, 443, 80, 80, 8080, 8443, 4444, 8888, 53)
-_MOST_CHECK_INS = 40
-
-
-def guess(intrusion: Intrusion, at: float) -> None:
-    """Passwords, by one attacker or by a group that shares the work."""
-    site, dice = intrusion.site, intrusion.site.wire.random
-    inside = dice.random() < 0.2
-    sources = [intrusion.bot] if inside else intrusion.sources
-    dialogue = dice.choice(DIALOGUES)
-    target = intrusion.victim(dialogue.port)
-    tries, gap = dice.randint(1, 6), spread(dice, 0.05, 15)
-    sessions = max(2, min(spread_int(dice, 8, 70), int((site.wire.end - at) / gap)))
-    for source in sources:
-        for _ in range(dice.choice((1, 1, 2, 4)) if len(sources) == 1 else 1):
-            each = max(1, sessions // len(sources))
-            brute_force(
-                site.wire, at + dice.expovariate(2), source, target, each, dialogue,
-                (1, tries), (gap / 2, gap * 1.5),
-            )  # fmt: skip
-
-
-def command(intrusion: Intrusion, at: float) -> None:
-    """A controller that is asked, in one of the ways in which bots do."""
-    dice = intrusion.site.wire.random
-    kind = dice.random()
-    if kind < 0.6:
-        _beacon(intrusion, at)
-    elif kind < 0.8:
-        _channel(intrusion, at)
-    else:
-        _ask_by_name(intrusion, at)
-
-
-def _rhythm(intrusion: Intrusion, at: float) -> tuple[float, float, float]:
-    """Seconds between check-ins, their jitter as a share, and when the bot falls silent."""
-    dice, end = intrusion.site.wire.random, intrusion.site.wire.end
-    every, jitter = spread(dice, 3, 120), dice.choice((0, 0.02, 0.1, 0.2, 0.37, 0.5))
-    return every, jitter, min(end, at + _MOST_CHECK_INS * every)
-
-
-def _beacon(intrusion: Intrusion, at: float) -> None:
-    wire, dice = intrusion.site.wire, intrusion.site.wire.random
-    every, jitter, until = _rhythm(intrusion, at)
-    least = spread_int(dice, 60, 700)
-    port = dice.choice((*_C2_PORTS, dice.randint(1024, 65535)))
-    opening = c2.OPENINGS["plain" if port == 80 else dice.choice(list(c2.OPENINGS))]
-    size, idle = (least, least + spread_int(dice, 1, 200)), spread_int(dice, 50, 900)
-    orders, results = dice.choice((0.0, 0.03, 0.08, 0.2)), dice.choice((0, 4_000, 40_000))
-    down = dice.choice((0.0, 0.0, 0.1, 0.5, 1.0))
-    sleeps = [until] if dice.random() < 0.7 else [at + (until - at) * dice.uniform(0.2, 0.8), until]
-    for stop in sleeps:
-        at = c2.c2_beacon(
-            wire, at, stop, intrusion.bot, intrusion.controller, every, jitter, port, opening,
-            size, idle, orders, results, down, "c2",
-        )  # fmt: skip
-        every = spread(dice, 3, 120)
-
-
-def _channel(intrusion: Intrusion, at: float) -> None:
-    wire, dice = intrusion.site.wire, intrusion.site.wire.random
-    every, jitter, until = _rhythm(intrusion, at)
-    port = dice.choice((*_C2_PORTS, 1337, 5555, 6667, dice.randint(1024, 65535)))
-    tcp = Tcp(wire, at, intrusion.bot, intrusion.controller, port, "c2").open()
-    if port in (443, 8443):
-        tls_handshake(tcp)
-    beat, orders = spread_int(dice, 2, 200), dice.choice((0.0, 0.05, 0.2))
-    c2.c2_channel(tcp, until, every, jitter, beat, orders)
-
-
-def _ask_by_name(intrusion: Intrusion, at: float) -> None:
-    wire, dice = intrusion.site.wire, intrusion.site.wire.random
-    every, jitter, until = _rhythm(intrusion, at)
-    resolver = dice.choice((intrusion.site.resolver, intrusion.controller))
-    orders = dice.choice((0.02, 0.1, 0.2))
-    c2.c2_dns(wire, at, until, intrusion.bot, resolver, every, jitter, orders)
 
 
 def exfiltrate(intrusion: Intrusion, at: float) -> None:
     """The spoils leave."""
     dice = intrusion.site.wire.random
     kind = dice.random()
-    if kind < 0.35:
+    if kind < 0.3:
         _bulk(intrusion, at)
-    elif kind < 0.6:
+    elif kind < 0.5:
         _drip(intrusion, at)
-    elif kind < 0.85:
+    elif kind < 0.6:
+        _posts(intrusion, at)
+    elif kind < 0.68:
+        _transfers(intrusion, at)
+    elif kind < 0.88:
         _through_names(intrusion, at)
     else:
         _through_echoes(intrusion, at)
@@ -141,6 +69,24 @@ def _drip(intrusion: Intrusion, at: float) -> None:
     until = min(intrusion.site.wire.end, at + 100 * every)
     sizes = size, round(size * dice.uniform(1, 2))
     exfiltration.drip(_drop(intrusion, at), until, every, dice.choice((0.02, 0.05, 0.3)), sizes)
+
+
+def _posts(intrusion: Intrusion, at: float) -> None:
+    """Piece by piece, each posted on a connection of its own, to one place or to several."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    drops = dice.choice(([intrusion.controller], [site.remote() for _ in range(4)]))
+    port, piece = dice.choice((443, 443, 80, 8080)), spread_int(dice, 1_000, 60_000)
+    pieces, rest = min(60, spread_int(dice, 60_000, 700_000) // piece + 2), spread(dice, 0.05, 15)
+    exfiltration.posts(site.wire, at, intrusion.bot, drops, port, piece, pieces, rest)
+
+
+def _transfers(intrusion: Intrusion, at: float) -> None:
+    """FTP, file after file."""
+    site, dice = intrusion.site, intrusion.site.wire.random
+    files = [spread_int(dice, 2_000, 200_000) for _ in range(dice.randint(1, 8))]
+    exfiltration.transfers(
+        site.wire, at, intrusion.bot, site.remote(), files, spread(dice, 1e5, 5e6)
+    )
 
 
 def _through_names(intrusion: Intrusion, at: float) -> None:
@@ -185,6 +131,7 @@ def infect(intrusion: Intrusion, at: float) -> None:
     site, dice = intrusion.site, intrusion.site.wire.random
     port, payload = dice.choice(_WORM_PORTS), spread_int(dice, 1_000, 70_000)
     tries, rate = spread_int(dice, 30, 250), spread(dice, 0.5, 40)
+    datagram = dice.random() < 0.12
 
     def outward() -> Iterator[tuple[float, Host, int]]:
         moment = at
@@ -198,13 +145,16 @@ def infect(intrusion: Intrusion, at: float) -> None:
         luck = dice.random()
         return found if found != "silent" or luck > 0.12 else ("open" if luck < 0.07 else "closed")
 
-    if dice.random() < 0.6:
+    if datagram:
+        at_once = 1434, dice.choice((376, 376, dice.randint(100, 600)))
+        worm_by_datagram(site.wire, _crafting(intrusion), outward(), *at_once)
+    elif dice.random() < 0.6:
         worm(site.wire, _crafting(intrusion), outward(), state, payload)
-        return
-    for _ in range(tries // 3):
-        at += dice.expovariate(rate)
-        source, target = site.remote(client=True), intrusion.victim(port)
-        worm(site.wire, source, [(at, target, port)], state, payload)
+    else:
+        for _ in range(tries // 3):
+            at += dice.expovariate(rate)
+            source, target = site.remote(client=True), intrusion.victim(port)
+            worm(site.wire, source, [(at, target, port)], state, payload)
 
 
 def mine(intrusion: Intrusion, at: float) -> None:
@@ -214,5 +164,10 @@ def mine(intrusion: Intrusion, at: float) -> None:
     pool = dice.choice((intrusion.controller, site.remote()))
     jobs, shares = spread(dice, 6, 60), spread(dice, 4, 90)
     until = site.wire.end if dice.random() < 0.7 else at + spread(dice, 30, 300)
-    miner = intrusion.bot
-    stratum(site.wire, at, until, miner, pool, port, jobs, shares, encrypted)
+    for _ in range(dice.choice((0, 0, 1, 4))):  # pools that are gone, or blocked
+        tcp = Tcp(site.wire, at, intrusion.bot, site.remote(), port, "cryptomining")
+        tcp.refused() if dice.random() < 0.3 else tcp.unanswered(dice.randint(1, 4))
+        at += dice.expovariate(0.2)
+    breaks = sorted(dice.uniform(at, until) for _ in range(dice.choice((0, 0, 1, 3))))
+    for begun, ended in pairwise([at, *breaks, max(at, until)]):
+        stratum(site.wire, begun, ended, intrusion.bot, pool, port, jobs, shares, encrypted)

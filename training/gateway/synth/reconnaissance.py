@@ -92,8 +92,11 @@ def _carry_out(intrusion: Intrusion, source: Host, probes: scans.Probes, udp: bo
     elif kind < 0.45:
         tool, scanner = _tool(intrusion, source)
         scans.syn_scan(site.wire, scanner, port, probes, state, tool)
-    elif kind < 0.8:
+    elif kind < 0.7:
         scans.connect_scan(site.wire, source, probes, state)
+    elif kind < 0.8:
+        request = dice.choice((0, 18, 40, dice.randint(80, 250), 517))
+        scans.grab_banners(site.wire, source, probes, state, request)
     elif kind < 0.92:
         flags, window = dice.choice(scans.ODD_FLAGS), dice.choice(_TOOL_WINDOWS)
         scans.odd_scan(site.wire, source, port, probes, state, flags, window)

@@ -45,6 +45,7 @@ class Site:
     machines: list[Machine] = field(default_factory=list)  # the monitor is one
     services: list[Service] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
+    _roles: dict[str, Machine] = field(default_factory=dict)
 
     def moment(self, before_end: float = 0.0) -> float:
         """When something begins: now and then before the capture does."""
@@ -61,6 +62,24 @@ class Site:
         fitting = [each for each in others if each.kind in kinds]
         return self.wire.random.choice(fitting or others)
 
+    def role(self, name: str, *kinds: str) -> Machine:
+        """Who plays a part here, as the directory or the mail server: always the same machine."""
+        if name not in self._roles:
+            self._roles[name] = self.any(*kinds)
+        return self._roles[name]
+
+    def part(self, than: Machine, least: int, most: int, *kinds: str) -> list[Machine]:
+        """So many other machines, or as many as there are; of some kinds, if there are any."""
+        others = [each for each in self.machines if each is not than]
+        fitting = [each for each in others if each.kind in kinds] or others
+        count = spread_int(self.wire.random, least, most)
+        return self.wire.random.sample(fitting, min(len(fitting), count))
+
+    @property
+    def broadcast(self) -> Host:
+        """Everybody in the house."""
+        return Host("ff:ff:ff:ff:ff:ff", f"{self.prefix}.255")
+
     def towards(self, machine: Machine, service: Service) -> tuple[Host, list[Host]]:
         """By which of its addresses a machine talks to a service, and to which servers."""
         local = machine.ipv6
@@ -73,6 +92,10 @@ class Site:
         ip = self.public_ipv6() if ipv6 else self.public_ipv4()
         vlan = self.gateway.vlan
         return remote_host(self.wire.random, self.gateway.mac, ip, vlan, client)
+
+    def strangers(self, count: int) -> list[Host]:
+        """As many new machines in the internet, of people."""
+        return [self.remote(client=True) for _ in range(count)]
 
     def public_ipv4(self) -> str:
         """An address of the internet that nobody here has had yet."""

@@ -50,8 +50,10 @@ class Tcp:
 
     def unanswered(self, tries: int) -> Self:
         """A SYN, and again, that nobody answers."""
+        begun = False
         for attempt in range(tries):
-            self.wire.repeats += attempt > 0 and self.wire.sees(self.now)
+            self.wire.repeats += begun and self.wire.sees(self.now)
+            begun = begun or self.wire.sees(self.now)
             self._segment(self.client, SYN)
             self.now += _FIRST_RTO * 2**attempt
         return self
@@ -63,6 +65,14 @@ class Tcp:
         self.now += self.wire.lag(self.server)
         self._window[self.server] = 0
         self._segment(self.server, RST | ACK, number=0)
+        return self
+
+    def half_open(self) -> Self:
+        """A SYN that is answered, by which time its sender has gone."""
+        self._segment(self.client, SYN)
+        self._advance(self.client)
+        self.now += self.wire.lag(self.server)
+        self._segment(self.server, SYN | ACK)
         return self
 
     def send(self, sender: Host, size: int, head: bytes = b"", rate: float = 6e6) -> None:
@@ -102,6 +112,10 @@ class Tcp:
         """Nobody has anything to say."""
         self.now += seconds
         self._overdue()
+
+    def wait(self, until: float) -> None:
+        """Nobody has, until then."""
+        self.pause(max(0.0, until - self.now))
 
     def close(self, first: Host | None = None) -> None:
         """FIN from both sides, ``first`` (by default the client) before the other."""

@@ -8,7 +8,7 @@ from training.gateway.synth.gateway import synthesise
 from training.gateway.synth.wire import Wire
 
 MINUTES = 1.5
-SEEDS = range(16)
+SEEDS = range(24)
 
 
 @pytest.fixture(scope="session")

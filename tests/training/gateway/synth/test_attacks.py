@@ -9,9 +9,14 @@ import pytest
 
 from tests.training.gateway.synth.seen import Seen, packets
 from training.gateway.synth.attacks import c2, exfiltration, flood, scan
-from training.gateway.synth.attacks.guess import DIALOGUES, Dialogue, brute_force
+from training.gateway.synth.attacks.guess import (
+    DIALOGUES,
+    Dialogue,
+    brute_force,
+    guess_by_datagram,
+)
 from training.gateway.synth.attacks.mining import stratum
-from training.gateway.synth.attacks.spread import worm
+from training.gateway.synth.attacks.spread import worm, worm_by_datagram
 from training.gateway.synth.scenario import SCENARIOS
 from training.gateway.synth.stack import Stack
 from training.gateway.synth.tcp import Tcp
@@ -148,3 +153,115 @@ def test_scenarios_without_attack(name: str) -> None:
     rows = list(tap._flows.values())
     assert {row[-2] for row in rows} == {"benign"}
     assert {"busy_backup": "backup", "video_call": "call"}[name] in {row[-1] for row in rows}
+
+
+@pytest.mark.parametrize(("state", "frames"), [("open", 2), ("closed", 2), ("silent", 1)])
+def test_an_acknowledgement_out_of_nowhere_is_reset_unless_filtered(
+    state: scan.State, frames: int, wire: Wire, tmp_path: Path
+) -> None:
+    scan.odd_scan(wire, REMOTE, 4_000, [(1, BOT, 9)], lambda host, port: state, 0x10, 1024)
+    seen = packets(wire, tmp_path)
+    assert len(seen) == frames
+    if frames == 2:
+        assert seen[1].transport.flags == 0x04
+        assert seen[1].transport.seq == seen[0].transport.ack
+
+
+def test_banners_are_taken_and_left(wire: Wire, tmp_path: Path) -> None:
+    probes = [(0.1 * n, host, 80) for n, host in enumerate(NEIGHBOURS)]
+    scan.grab_banners(wire, REMOTE, probes, lambda host, port: "open", 40)
+    seen = packets(wire, tmp_path)
+    assert len(opened(seen)) == 40
+    asked = [each for each in seen if each.key[3] == 80 and each.size >= 60]
+    assert len(asked) == 40
+
+
+def test_a_flood_of_segments_opens_nothing(wire: Wire, tmp_path: Path) -> None:
+    flood.segments(wire, 0, lambda: REMOTE, BOT, 80, 200, 100, 0x10, 100)
+    seen = packets(wire, tmp_path)
+    assert not opened(seen)
+    towards = [each for each in seen if each.key[3] == 80]
+    assert len({each.key for each in towards}) == 200
+    assert {each.size for each in towards} == {120}
+    assert {each.transport.flags for each in seen if each.key[1] == 80} == {0x04}
+
+
+def test_visits_are_whole_connections_until_there_are_no_more(wire: Wire, tmp_path: Path) -> None:
+    flood.visits(wire, 0, [REMOTE], BOT, 80, 100, 50, 200, 2)
+    seen = packets(wire, tmp_path)
+    answered = {each.key[3] for each in seen if each.key[1] == 80}
+    begun = {each.key[1] for each in opened(seen)}
+    assert len(begun) == 100
+    assert 60 < len(answered) < 100
+
+
+@pytest.mark.parametrize("service", flood.AMPLIFIERS)
+def test_every_amplifier_multiplies(service: int, wire: Wire, tmp_path: Path) -> None:
+    flood.amplified(wire, 0, [BOT], REMOTE, service, 50, 100, asked=True)
+    seen = packets(wire, tmp_path)
+    asked = sum(each.size for each in seen if each.key[3] == service)
+    assert sum(each.size for each in seen if each.key[1] == service) > 2 * asked
+
+
+def test_passwords_of_a_telephone_are_one_flow_or_many(wire: Wire, tmp_path: Path) -> None:
+    for one_port, flows in ((True, 1), (False, 20)):
+        tap = Wire(3, 0)
+        guess_by_datagram(tap, 0, REMOTE, BOT, 20, 0.5, one_port)
+        seen = packets(tap, tmp_path)
+        assert len(seen) == 40
+        assert len({each.key for each in seen if each.key[3] == 5060}) == flows
+
+
+def test_a_worm_in_one_datagram(wire: Wire, tmp_path: Path) -> None:
+    probes = [(0.01 * n, host, 0) for n, host in enumerate(NEIGHBOURS)]
+    worm_by_datagram(wire, BOT, probes, 1434, 376)
+    seen = [each for each in packets(wire, tmp_path) if each.key[4] == 17]
+    assert {(each.key[1], each.key[3], each.size) for each in seen} == {(seen[0].key[1], 1434, 384)}
+    assert len({each.key[2] for each in seen}) == 40
+
+
+def test_a_chat_is_one_connection_that_the_server_keeps_alive(wire: Wire, tmp_path: Path) -> None:
+    c2.c2_chat(Tcp(wire, 0, BOT, REMOTE, 6667, "c2").open(), 600, 60, 0.1)
+    seen = packets(wire, tmp_path)
+    assert len(opened(seen)) == 1
+    assert seen[-1].at - seen[0].at > 480e9
+
+
+def test_made_up_names_are_denied_but_for_the_last(wire: Wire, tmp_path: Path) -> None:
+    found = c2.c2_made_up_names(wire, 0, BOT, REMOTE, 30, 5)
+    seen = packets(wire, tmp_path)
+    sizes = [each.size for each in seen if each.key[1] == 53]
+    assert len(sizes) == 30
+    assert min(sizes) == sizes[-1]
+    assert found == pytest.approx(6, rel=0.6)
+
+
+def test_dead_controllers_never_answer_with_data(wire: Wire, tmp_path: Path) -> None:
+    c2.c2_dead_controllers(wire, 0, BOT, NEIGHBOURS[:12], 443, 2.0)
+    seen = packets(wire, tmp_path)
+    assert len({each.key[2] for each in opened(seen)}) == 12
+    assert {each.transport.flags for each in seen} <= {SYN, 0x14}
+
+
+def test_bots_without_a_controller_ask_each_other(wire: Wire, tmp_path: Path) -> None:
+    c2.c2_peers(wire, 0, BOT, NEIGHBOURS, 2.0, 0.7, 100)
+    seen = packets(wire, tmp_path)
+    asked = {each.key[2] for each in seen if each.size == 108 and each.key[0] == seen[0].key[0]}
+    answering = {each.key[0] for each in seen} - {seen[0].key[0]}
+    assert len(asked) == 40
+    assert 4 <= len(answering) <= 20
+
+
+def test_files_leave_on_connections_of_their_own(wire: Wire, tmp_path: Path) -> None:
+    exfiltration.transfers(wire, 0, BOT, REMOTE, [5_000, 7_000], 1e6)
+    seen = packets(wire, tmp_path)
+    assert len(opened(seen)) == 3
+    data = [x for x in seen if 21 not in (x.key[1], x.key[3]) and x.key[0] == seen[0].key[0]]
+    assert sum(each.size - each.transport.off * 4 for each in data) == 12_000
+
+
+def test_posts_go_to_all_drops(wire: Wire, tmp_path: Path) -> None:
+    exfiltration.posts(wire, 0, BOT, NEIGHBOURS[:3], 80, 4_000, 30, 0.5)
+    seen = packets(wire, tmp_path)
+    assert len(opened(seen)) == 30
+    assert len({each.key[2] for each in opened(seen)}) == 3

@@ -106,7 +106,7 @@ def test_all_is_seen_within_the_minutes(wires: list[Wire], tmp_path: Path) -> No
     for wire in wires[:4]:
         times = [seen.at / 1e9 - wire.epoch for seen in packets(wire, tmp_path)]
         assert times == sorted(times)
-        assert 0 <= times[0] < 10
+        assert 0 <= times[0] < 20
         assert MINUTES * 60 - 20 < times[-1] <= MINUTES * 60
 
 

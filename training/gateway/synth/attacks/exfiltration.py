@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.gateway.synth.benign.web import TLS_DATA, tls
+from training.gateway.synth.benign.web import TLS_DATA, tls, tls_resumed
 from training.gateway.synth.icmp import echo
 from training.gateway.synth.tcp import Tcp
 from training.gateway.synth.wire import Host, Wire
@@ -69,3 +69,45 @@ def icmp_tunnel(
         size = most if wire.random.random() < 0.7 else wire.random.randint(40, most)
         echo(wire, at, thief, drop, size, "exfiltration", seq)
         at += wire.random.expovariate(rate)
+
+
+def posts(
+    wire: Wire,
+    at: float,
+    thief: Host,
+    drops: list[Host],
+    port: int,
+    piece: int,
+    pieces: int,
+    rest: float,
+) -> None:
+    """Pieces of about ``piece`` bytes, each on a connection of its own, ``rest`` s between."""
+    dice = wire.random
+    for _ in range(pieces):
+        drop = dice.choice(drops)
+        if port == 443:
+            tcp = tls_resumed(wire, at, thief, drop, "exfiltration", port)
+        else:
+            tcp = Tcp(wire, at, thief, drop, port, "exfiltration").open()
+        tcp.send(thief, int(piece * dice.uniform(0.5, 1.5)) + 1, TLS_DATA)
+        tcp.send(drop, dice.randint(60, 400), TLS_DATA)
+        tcp.close()
+        at = tcp.now + dice.expovariate(1 / rest)
+
+
+def transfers(
+    wire: Wire, at: float, thief: Host, drop: Host, files: list[int], rate: float
+) -> None:
+    """FTP: one connection for orders, and for each file another, at a port that it was told."""
+    dice = wire.random
+    orders = Tcp(wire, at, thief, drop, 21, "exfiltration").open()
+    orders.converse(((0, 40), (14, 34), (16, 24), (8, 30)))
+    for size in files:
+        orders.converse(((6, dice.randint(44, 52)), (dice.randint(10, 40), 0)))
+        port = dice.randint(1024, 65535)
+        data = Tcp(wire, orders.now, thief, drop, port, "exfiltration").open()
+        data.send(thief, size, rate=rate)
+        data.close()
+        orders.wait(data.now)
+        orders.converse([(0, 24)])
+    orders.close()

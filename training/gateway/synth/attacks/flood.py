@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from training.gateway.synth.attacks.scan import answer_syn
+from training.gateway.synth.draws import spread_int
 from training.gateway.synth.icmp import echo, unreachable
 from training.gateway.synth.tcp import RST, SYN, Tcp
 from training.gateway.synth.wire import Host, Wire
+
+AMPLIFIERS: Final = {
+    **{53: (64, (900, 1_452)), 123: (8, (440, 468)), 1900: (94, (260, 420))},  # DNS, NTP, SSDP
+    **{11211: (15, (1_000, 1_452)), 389: (52, (1_200, 1_452)), 19: (1, (74, 1_100))},
+    **{161: (40, (400, 1_452)), 3702: (170, (700, 1_400)), 111: (68, (120, 900))},
+}
+"""Bytes of a question and least and most of its answers, by port: memcached, CLDAP, chargen, ..."""
 
 _DOCUMENTATION = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737
 
@@ -63,6 +72,55 @@ def _syn(
             wire.segment(late, source, target, ports, ((seq + 1) % 2**32, 0), RST, 0, family)
 
 
+def segments(
+    wire: Wire,
+    at: float,
+    source: Callable[[], Host],
+    target: Host,
+    port: int,
+    count: int,
+    rate: float,
+    flags: int,
+    size: int,
+) -> None:
+    """Segments of connections that do not exist, from wherever ``source`` says; some are reset."""
+    dice = wire.random
+    for _ in range(count):
+        at += dice.expovariate(rate)
+        sender = source()
+        ports, numbers = (wire.port(sender), port), (dice.getrandbits(32), dice.getrandbits(32))
+        window = sender.stack.window
+        wire.segment(at, sender, target, ports, numbers, flags, window, "flood", size=size)
+        if not flags & RST and dice.random() < 0.2:
+            late, back = at + wire.lag(target), (port, ports[0])
+            wire.segment(late, target, sender, back, (numbers[1], 0), RST, 0, "flood")
+
+
+def visits(
+    wire: Wire,
+    at: float,
+    sources: list[Host],
+    server: Host,
+    port: int,
+    count: int,
+    rate: float,
+    request: int,
+    kept: int,
+) -> None:
+    """Whole connections with ``kept`` requests each (0: none), until the server has no more."""
+    dice, page = wire.random, spread_int(wire.random, 90, 9_000)
+    for index in range(count):
+        at += dice.expovariate(rate)
+        tcp = Tcp(wire, at, dice.choice(sources), server, port, "flood")
+        if index > count // 2 and dice.random() < 0.3:
+            tcp.unanswered(dice.randint(1, 2))
+            continue
+        tcp.open()
+        for _ in range(kept):
+            tcp.converse([(request + dice.randint(0, 40), page + dice.randint(0, 60))])
+        tcp.close() if dice.random() < 0.6 else tcp.reset(tcp.client)
+
+
 def udp_flood(
     wire: Wire,
     at: float,
@@ -109,14 +167,12 @@ def amplified(
     rate: float,
     asked: bool,
 ) -> None:
-    """Big answers of DNS (53), NTP (123) or SSDP (1900) to questions in the victim's name.
+    """Big answers of one of the ``AMPLIFIERS`` to questions in the victim's name.
 
     Where ``asked``, the tap is at the reflectors and the questions pass too.
     """
     dice = wire.random
-    question, answers = {53: (64, (900, 1_452)), 123: (8, (440, 468)), 1900: (94, (260, 420))}[
-        service
-    ]
+    question, answers = AMPLIFIERS[service]
     port = dice.choice((80, 443, 53, dice.randint(1024, 65535)))
     ports = {each: dice.choice((port, dice.randint(1024, 65535))) for each in reflectors}
     for _ in range(count):

@@ -47,6 +47,17 @@ DIALOGUES: Final = (
     Dialogue(8080, lambda tcp: tcp, ((380, 420),), (0.02, 0.3), 30),
     Dialogue(443, tls_handshake, ((560, 2_900),), (0.05, 0.5), 30),
     Dialogue(143, _banner(90), ((28, 40),), (1.0, 3.0), 12),
+    Dialogue(110, _banner(60), ((14, 12), (16, 30)), (1.0, 3.0), 10),
+    Dialogue(587, _banner(50, (20, 180)), ((12, 18), (24, 18), (18, 40)), (0.5, 3.0), 14),
+    Dialogue(445, lambda tcp: tcp.converse(((240, 220),)), ((170, 360), (480, 77)), (0.0, 0.1), 40),
+    Dialogue(3306, _banner(95), ((120, 85),), (0.0, 0.2), 30),
+    Dialogue(1433, lambda tcp: tcp.converse(((94, 43),)), ((230, 130),), (0.0, 0.2), 50),
+    Dialogue(5432, lambda tcp: tcp.converse(((80, 13),)), ((41, 100),), (0.0, 0.2)),
+    Dialogue(5900, _banner(12, (12, 2), (1, 16)), ((16, 30),), (0.0, 1.0)),
+    Dialogue(5985, lambda tcp: tcp, ((600, 240),), (0.0, 0.3), 60),
+    Dialogue(389, lambda tcp: tcp, ((60, 90),), (0.0, 0.2), 20),
+    Dialogue(554, lambda tcp: tcp, ((180, 150),), (0.0, 0.2), 20),
+    Dialogue(6379, lambda tcp: tcp, ((30, 40),), (0.0, 0.05), 12),
 )
 
 
@@ -74,6 +85,20 @@ def brute_force(
             _attempt(tcp, dialogue)
         tcp.close(dice.choice((attacker, server)))
         at += dice.uniform(*gap)
+
+
+def guess_by_datagram(
+    wire: Wire, at: float, attacker: Host, server: Host, tries: int, gap: float, one_port: bool
+) -> None:
+    """SIP registrations with one password after another, each refused."""
+    dice, fixed = wire.random, wire.port(attacker)
+    size, answer = dice.randint(360, 600), dice.randint(300, 480)
+    for _ in range(tries):
+        ports = (fixed if one_port else wire.port(attacker)), 5060
+        wire.datagram(at, attacker, server, ports, size + dice.randint(0, 12), "brute force")
+        late, back = at + wire.lag(server), (5060, ports[0])
+        wire.datagram(late, server, attacker, back, answer, "brute force")
+        at += gap * dice.uniform(0.5, 1.5)
 
 
 def _attempt(tcp: Tcp, dialogue: Dialogue) -> None:

@@ -28,7 +28,7 @@ def stratum(
     next_job = tcp.now + dice.expovariate(1 / jobs_every)
     next_share = tcp.now + dice.expovariate(1 / shares_every)
     while tcp.now < until:
-        tcp.pause(max(0.0, min(next_job, next_share) - tcp.now))
+        tcp.wait(min(next_job, next_share))
         if next_job <= next_share:
             tcp.send(pool, job + dice.randint(-3, 3) + more)
             next_job += dice.expovariate(1 / jobs_every)

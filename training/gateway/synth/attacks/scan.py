@@ -17,8 +17,10 @@ Probes: TypeAlias = Iterable[tuple[float, Host, int]]
 """When, whom, and at which port."""
 
 RAW: Final = Stack(window=1024, scale=None, sack=False)  # nmap -sS
-ODD_FLAGS: Final = (0, FIN, FIN | PUSH | 0x20)  # NULL, FIN and Xmas of nmap(1)
+ODD_FLAGS: Final = (0, FIN, FIN | PUSH | 0x20, ACK, FIN | ACK)  # NULL to Maimon of nmap(1)
 _OPEN = (22, 443, 445)
+_QUESTIONS: Final = {5060: (380, 420), 161: (40, 43), 123: (8, 48, 192), 11211: (15,), 53: (30, 34)}
+"""Bytes that a scanner of a UDP service asks with."""
 _ANSWER = Stack(scale=None, sack=False)  # to a SYN that offers neither
 
 
@@ -114,14 +116,19 @@ def odd_scan(
     flags: int,
     window: int,
 ) -> None:
-    """Segments that belong to no connection: closed ports refuse them (RFC 9293, 3.10.7.1)."""
+    """Segments that belong to no connection: closed ports refuse them (RFC 9293, 3.10.7.1).
+
+    Open ones refuse an acknowledgement, too (3.10.7.2), so that it tells who is filtered.
+    """
     for at, target, port in probes:
-        seq = wire.random.getrandbits(32)
-        wire.segment(at, scanner, target, (source, port), (seq, 0), flags, window, "scan")
-        if state(target, port) == "closed":
+        seq, ack = wire.random.getrandbits(32), wire.random.getrandbits(32) if flags & ACK else 0
+        wire.segment(at, scanner, target, (source, port), (seq, ack), flags, window, "scan")
+        found, late, back = state(target, port), at + wire.lag(target), (port, source)
+        if flags & ACK and found != "silent":
+            wire.segment(late, target, scanner, back, (ack, 0), RST, 0, "scan")
+        elif found == "closed":
             numbers = 0, (seq + bool(flags & FIN)) % 2**32
-            late = at + wire.lag(target)
-            wire.segment(late, target, scanner, (port, source), numbers, RST | ACK, 0, "scan")
+            wire.segment(late, target, scanner, back, numbers, RST | ACK, 0, "scan")
 
 
 def udp_scan(
@@ -130,7 +137,7 @@ def udp_scan(
     """Datagrams: closed ports answer with ICMP, of which Linux sends few; open ones at times."""
     refused = 0
     for at, target, port in probes:
-        size = wire.random.choice((0, 0, 8, 12, 30, 48))
+        size = wire.random.choice(_QUESTIONS.get(port, (0, 0, 8, 12, 30, 48)))
         wire.datagram(at, scanner, target, (source, port), size, "scan")
         late, found = at + wire.lag(target), state(target, port)
         if found == "closed" and (refused < 6 or wire.random.random() < 0.15):
@@ -139,6 +146,26 @@ def udp_scan(
         elif found == "open":
             size = wire.random.randint(20, 400)
             wire.datagram(late, target, scanner, (port, source), size, "scan")
+
+
+def grab_banners(
+    wire: Wire,
+    scanner: Host,
+    probes: Probes,
+    state: Callable[[Host, int], State],
+    request: int,
+) -> None:
+    """What is it? Who answers is asked a small question, or only listened to, and left."""
+    dice = wire.random
+    for at, target, port in probes:
+        tcp, found = Tcp(wire, at, scanner, target, port, "scan"), state(target, port)
+        if found == "closed":
+            tcp.refused()
+        elif found == "silent":
+            tcp.unanswered(1)
+        else:
+            tcp.open().converse([(request, dice.randint(20, 2_500))])
+            tcp.reset(scanner) if dice.random() < 0.5 else tcp.close(dice.choice((scanner, target)))
 
 
 def ping_sweep(

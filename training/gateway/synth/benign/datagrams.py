@@ -9,6 +9,23 @@ from scapy.packet import Raw
 from training.gateway.synth.wire import Host, Wire
 
 
+def question(
+    wire: Wire,
+    at: float,
+    client: Host,
+    server: Host,
+    ports: tuple[int, int],
+    sizes: tuple[int, int],
+    family: str,
+) -> float:
+    """A datagram, and its answer unless its size is 0; returns when that passes, or would."""
+    wire.datagram(at, client, server, ports, sizes[0], family)
+    late = at + wire.lag(server)
+    if sizes[1]:
+        wire.datagram(late, server, client, (ports[1], ports[0]), sizes[1], family)
+    return late
+
+
 def call(wire: Wire, at: float, phone: Host, peer: Host, seconds: float) -> None:
     """SIP around RTP both ways: a 50-byte iLBC frame every 30 ms."""
     ring, answer = at + 0.08, at + 3.5
@@ -42,6 +59,7 @@ def media(
     every: float,
     sizes: tuple[int, int],
     both: bool,
+    family: str = "call",
 ) -> None:
     """RTP from the first end, and from the second too if ``both``: one every so many seconds."""
     directions = [(*ends, ports), (*ends[::-1], ports[::-1])][: 1 + both]
@@ -51,7 +69,7 @@ def media(
             late = moment + abs(wire.random.gauss(0, sender.delay / 10))
             size = wire.random.randint(*sizes)
             pair = source, target
-            wire.datagram(late, sender, receiver, pair, size, "call", b"\x80\x6f")
+            wire.datagram(late, sender, receiver, pair, size, family, b"\x80\x6f")
             moment += every
 
 

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Sequence
 
-from training.gateway.synth.benign import household, personal
-from training.gateway.synth.draws import weighted
+from training.gateway.synth.benign import household
+from training.gateway.synth.benign.habits import EVERYDAY, TOPICS, Habit
+from training.gateway.synth.draws import spread, weighted
 from training.gateway.synth.machines import Machine
 from training.gateway.synth.site import Site
 
-Habit: TypeAlias = Callable[[Site, Machine], None]
-
-_PEOPLE: Final[dict[Habit, float]] = {
-    **{personal.browse: 18, personal.mistype: 2.5, personal.deaf_resolver: 0.3, personal.tabs: 1.5},
-    **{personal.watch: 0.8, personal.fetch: 0.8, personal.post: 2, personal.talk: 0.9},
-    **{personal.play: 0.5, personal.tunnel: 0.8, personal.share: 0.6, household.listen: 2},
-    **{household.back_up: 0.7, household.open_share: 1, household.print_pages: 0.5},
-    **{household.administer: 0.7, household.retry: 0.4, household.report: 1},
-    household.ping_out: 0.3,
-}
-_THINGS: Final[dict[Habit, float]] = {
-    **{household.report: 5, household.listen: 1.5, household.retry: 0.4, personal.fetch: 0.3},
-    **{personal.mistype: 0.3, personal.browse: 2, household.back_up: 0.3, household.ping_out: 0.5},
-}
-_SERVERS: Final[dict[Habit, float]] = {
-    **{household.serve: 2.5, household.back_up: 1, household.watch_over: 0.7, personal.post: 1},
-    **{household.report: 1.5, personal.fetch: 1, household.open_share: 1, household.retry: 0.5},
-    **{household.administer: 0.7, personal.share: 0.4, household.listen: 0.7},
-}
-_HABITS: Final[dict[str, dict[Habit, float]]] = {
-    **{"desktop": _PEOPLE, "thing": _THINGS, "printer": _THINGS, "server": _SERVERS},
-    "phone": {**_PEOPLE, household.listen: 5, household.administer: 0.05},
-    "media": {personal.watch: 3, personal.play: 0.6, personal.browse: 4, household.report: 3},
-}
+_KINDS = ("desktop", "phone", "media", "thing", "printer", "server")
+_UNKNOWN = 0.25  # share of a topic's habits that a house does not have
+_BUSYNESS = {"server": 4.0}  # there are few of them, and many habits are theirs
+_FAVOURED = 4.0  # how much more often a machine does what it is used for
 
 
 def fill(site: Site, frames: int, busy: Sequence[Machine] = ()) -> None:
@@ -42,10 +22,45 @@ def fill(site: Site, frames: int, busy: Sequence[Machine] = ()) -> None:
     Each does something, and the ``busy`` ones more: an infected machine is in use, too.
     """
     dice, enough = site.wire.random, len(site.wire) + frames
+    habits = _habits(site)
+    busyness = [spread(dice, 0.3, 3) * _BUSYNESS.get(each.kind, 1) for each in site.machines]
     for each in site.machines:
         household.live(site, each)
     for each in (*site.machines, *busy, *busy):
-        weighted(dice, _HABITS[each.kind])(site, each)
+        weighted(dice, habits[each.host.ip])(site, each)
     while len(site.wire) < enough:
-        each = dice.choice(site.machines)
-        weighted(dice, _HABITS[each.kind])(site, each)
+        each = dice.choices(site.machines, busyness)[0]
+        weighted(dice, habits[each.host.ip])(site, each)
+
+
+def _habits(site: Site) -> dict[str, dict[Habit, float]]:
+    """What each machine does and how often, by its address: a house's ways, and its own."""
+    dice, ways = site.wire.random, _ways(site)
+    habits = {each.host.ip: dict(ways[each.kind]) for each in site.machines}
+    for own in habits.values():
+        for favourite in dice.sample(list(own), min(len(own), dice.randint(0, 3))):
+            own[favourite] *= _FAVOURED
+    return habits
+
+
+def _ways(site: Site) -> dict[str, dict[Habit, float]]:
+    """What machines of each kind do in this house: some of everything, and as often as it likes."""
+    dice = site.wire.random
+    ways: dict[str, dict[Habit, float]] = {kind: {} for kind in _KINDS}
+    for habit, weights in EVERYDAY.items():
+        liking = spread(dice, 0.4, 2.5)
+        _take_up(ways, habit, weights, liking)
+    for topic in TOPICS:
+        strength = spread(dice, 0.5, 6) if dice.random() < topic.chance[site.kind] else 0.0
+        for habit, weights in topic.habits.items():
+            liking = strength * spread(dice, 0.3, 3)
+            if liking and dice.random() >= _UNKNOWN:
+                _take_up(ways, habit, weights, liking)
+    return ways
+
+
+def _take_up(
+    ways: dict[str, dict[Habit, float]], habit: Habit, weights: dict[str, float], liking: float
+) -> None:
+    for kind, weight in weights.items():
+        ways[kind][habit] = weight * liking

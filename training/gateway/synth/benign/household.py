@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from training.gateway.synth.benign import files, lan, login, names, things, web
+from training.gateway.synth.benign import files, lan, login, names, things
 from training.gateway.synth.benign.crowd import monitoring, retrying
 from training.gateway.synth.draws import spread, spread_int
+from training.gateway.synth.icmp import echo
 from training.gateway.synth.machines import Machine, things_report
 from training.gateway.synth.site import Site
-from training.gateway.synth.tcp import Tcp
 from training.gateway.synth.wire import Host
 
 _PUSH_PORTS = (443, 443, 5222, 5223, 5228, 8883, 8443)
@@ -151,29 +151,11 @@ def retry(site: Site, machine: Machine) -> None:
     retrying(wire, at, until, machine.host, dead, port, spread(dice, 1, 60))
 
 
-def serve(site: Site, machine: Machine) -> None:
-    """Visitors from outside: readers, crawlers, other mail servers."""
-    dice, wire = site.wire.random, site.wire
-    server, family = machine.host, "visitor"
-    port = dice.choice((80, 80, 443, 443, 443, 443, 8080, 8443, 25, 22))
-    for _ in range(spread_int(dice, 1, 15)):
-        at, visitor = site.moment(), site.remote(client=True)
-        for _ in range(dice.choice((1, 1, 2, 6))):
-            _be_visited(site, Tcp(wire, at, visitor, server, port, family).open())
-            at += dice.expovariate(1)
-
-
-def _be_visited(site: Site, tcp: Tcp) -> None:
-    dice = site.wire.random
-    if dice.random() < 0.5:
-        web.tls_handshake(tcp)
-    web.requests(tcp, spread_int(dice, 1, 5), spread(dice, 0.05, 3), spread(dice, 300, 8_000))
-    web.abandon(tcp, spread(dice, 0.1, 20))
-
-
 def ping_out(site: Site, machine: Machine) -> None:
     """Is the network there?"""
     dice = site.wire.random
     client, servers = site.towards(machine, dice.choice(site.services))
     target: Host = dice.choice(servers)
-    lan.ping(site.wire, site.moment(), client, target, spread_int(dice, 1, 20))
+    at = site.moment()
+    for seq in range(spread_int(dice, 1, 20)):
+        echo(site.wire, at + seq, client, target, 56, "infrastructure", seq)

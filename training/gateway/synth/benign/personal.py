@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from training.gateway.synth.benign import datagrams, mail, names, web
-from training.gateway.synth.benign.crowd import peers_by_datagram, peers_by_stream
 from training.gateway.synth.draws import spread, spread_int
 from training.gateway.synth.machines import Machine
 from training.gateway.synth.site import Service, Site
@@ -151,14 +150,3 @@ def tunnel(site: Site, machine: Machine) -> None:
     until, port = at + spread(dice, 20, 400), dice.choice(_VPN_PORTS)
     server = site.remote()
     datagrams.tunnel(site.wire, at, until, machine.host, server, port, spread(dice, 0.5, 15))
-
-
-def share(site: Site, machine: Machine) -> None:
-    """Peer to peer: many peers, many of them gone."""
-    dice, wire, at = site.wire.random, site.wire, site.moment()
-    peers = [site.remote(client=True) for _ in range(spread_int(dice, 8, 70))]
-    port, rate = dice.choice((6881, 51413, dice.randint(10_000, 65_000))), spread(dice, 0.3, 12)
-    if dice.random() < 0.5:
-        peers_by_datagram(wire, at, machine.host, port, peers, rate)
-    else:
-        peers_by_stream(wire, at, machine.host, port, peers[: len(peers) // 2 + 1], rate)

@@ -27,7 +27,7 @@ def telemetry(
         reports = wire.random.random() < 0.3
         tcp.send(client, wire.random.randint(*report) if reports else 24, TLS_DATA)
         tcp.send(server, 26 if reports else 24, TLS_DATA)
-        tcp.pause(wire.random.gauss(every, jitter))
+        tcp.pause(max(0.0, wire.random.gauss(every, jitter)))
 
 
 def polling(

@@ -129,7 +129,7 @@ def video(
         tcp.pause(0.008)
         begun = tcp.now
         tcp.send(server, wire.random.randint(*size), TLS_DATA, rate=rate)
-        tcp.pause(max(0.0, begun + wire.random.gauss(every, every / 25) - tcp.now))
+        tcp.wait(begun + wire.random.gauss(every, every / 25))
     tcp.close()
 
 
