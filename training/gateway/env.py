@@ -2,8 +2,8 @@
 
 One step is one decision about one flow, at the decision points that the agent's engine had when it
 recorded, in order of time. What was recorded stays as it was; what verdicts change is worked out on
-top: rules in force, which flows a rule stops, alerts of hosts, queues of throttled flows, attackers
-that give up or move. Points of flows that a rule stops pass without a decision, as on the box.
+top: rules in force, which flows a rule stops, alerts of hosts, queues of throttled flows, and how
+attackers and users react. Points of flows that a rule stops pass without a decision, as on the box.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from agent.decision import Verdict
 from agent.observation import FEATURES, LOG_SCALE, NAMES, TRANSFORMS, Transform
 from training.env import Info, Transition
 from training.gateway.alert_windows import AlertWindows
+from training.gateway.confirmation import Confirmation
 from training.gateway.firewall import Cover, Firewall
+from training.gateway.reactions import Reactions
 from training.gateway.rewards import COMPONENTS, Rewards
 from training.gateway.state import state_of
 from training.gateway.surroundings import Surroundings
@@ -34,10 +36,8 @@ _SRC_ALERTS, _DST_ALERTS, _SRC, _FLOW, _TIME = (
     for name in ("src_alerts", "dst_alerts", "in_force_src", "in_force_flow", "in_force_time")
 )
 
-_STATE: Final = (
-    *("recording", "at", "end", "ids"),
-    *("stopped", "paid", "backlog", "moved", "gone", "_obs"),
-)
+_PARTS: Final = ("firewall", "reactions", "alerts", "confirmation")
+_STATE: Final = ("recording", "at", "end", "ids", "stopped", "paid", "backlog", "_obs")
 
 
 class Gateway:
@@ -77,18 +77,16 @@ class Gateway:
         self.rewards, self.surroundings, self.window = rewards, surroundings, window
         # What is nothing stays nothing: whether a packet had a payload is no matter of degree.
         self._noise = noise * torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(device)
-        self._rows = torch.arange(num_envs, device=device)
         self._ahead = torch.arange(_AHEAD, device=device)
         self.firewall = Firewall(num_envs, tape.num_keys, guard or GuardSettings(), TICK_S, device)
+        self.reactions = Reactions(num_envs, tape.num_keys, surroundings, generator)
         self.alerts = AlertWindows(num_envs, tape.num_hosts, device)
+        self.confirmation = Confirmation(num_envs, surroundings.confirmed_after_s, device)
         # The last column of flows is nobody's.
         flows = num_envs, tape.num_flows + 1
         self.stopped = torch.zeros(flows, dtype=torch.bool, device=device)
         self.paid = torch.zeros(flows, device=device)
         self.backlog = torch.zeros(flows, device=device)
-        keys = num_envs, tape.num_keys + 1
-        self.moved = torch.full(keys, torch.inf, dtype=torch.float64, device=device)
-        self.gone = torch.full_like(self.moved, torch.inf)
         self.ids = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self.recording = torch.zeros(num_envs, dtype=torch.int64, device=device)
         self.at = torch.zeros_like(self.recording)
@@ -132,13 +130,11 @@ class Gateway:
         self.at = torch.where(which, start, self.at)
         self.end = torch.where(which, end, self.end)
         self.ids = torch.where(which, self._rand() < self.surroundings.ids, self.ids)
-        self.firewall.reset(which)
-        self.alerts.reset(which)
+        for part in _PARTS:
+            getattr(self, part).reset(which)
         self.stopped[which] = False
         for table in (self.paid, self.backlog):
             table[which] = 0
-        for table in (self.moved, self.gone):
-            table[which] = torch.inf
         self._cover = self._look(self.at[:, None])
         return self._observe()
 
@@ -147,11 +143,15 @@ class Gateway:
         if ((action < 0) | (action >= self.num_actions)).any():
             raise ValueError(f"actions are 0 to {self.num_actions - 1}")
         gained = dict.fromkeys(COMPONENTS, torch.zeros(self.num_envs, device=self.device))
+        time = self.tape.time[self.at]
         self._decide(action, gained)
         self.at = self.at + 1
         self._seek(gained)
         ended = self.at >= self.end
         self.at = torch.minimum(self.at, self.end - 1)
+        gained["stop_malicious"] = self.confirmation.paid(
+            gained["stop_malicious"], self.tape.time[self.at] - time, ended
+        )
         self._cover = self._look(self.at[:, None])
         last = self._observe()
         obs = last
@@ -178,10 +178,12 @@ class Gateway:
 
     def _look(self, points: torch.Tensor) -> Cover:
         """What is in force on the flows of points ``(B, L)``."""
-        flow, time = self.tape.flow[points], self.tape.time[points]
+        return self._in_force(self.tape.flow[points], self.tape.time[points])
+
+    def _in_force(self, flow: torch.Tensor, time: torch.Tensor) -> Cover:
         keys = self.tape.keys[flow]
-        moved = self.moved.gather(1, keys.flatten(1)).view_as(keys) <= time[..., None]
-        return self.firewall.cover(keys, time, moved & self.tape.malicious[flow][..., None])
+        escapes = self.reactions.escapes(keys, time) & self.tape.malicious[flow][..., None]
+        return self.firewall.cover(keys, time, escapes)
 
     def _decide(self, action: torch.Tensor, gained: dict[str, torch.Tensor]) -> None:
         """Let the guard act on the flow at hand, and settle what happens until its next point."""
@@ -190,21 +192,35 @@ class Gateway:
         applied, key = self.firewall.decide(
             tape.keys[flow], time, action, self._cover.verdict[:, 0]
         )
-        self._react(key, time)
+        self.reactions.draw(key, time)
         self._alert(flow, time, torch.where(key < tape.num_keys, applied, 0), point)
+        # What is in force holds, whatever is proposed.
+        applied = torch.maximum(applied, self._cover.verdict[:, 0])
         local = self._local(flow[:, None])
         stops = applied >= Verdict.BLOCK
-        newly = stops & ~self.stopped.gather(1, local)[:, 0]
-        self._reward_stops(newly[:, None], flow[:, None], gained)
+        newly = stops[:, None] & ~self.stopped.gather(1, local)
+        self._reward_stops(newly, point[:, None], self._stopper(flow, time), gained)
         self.stopped.scatter_(1, local, self.stopped.gather(1, local) | stops[:, None])
         self._pass(point, flow, local, applied, gained)
 
+    def _stopper(self, flow: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """Keys ``(B, 1)`` of what stops flows as soon as rules made now hold, K for nothing."""
+        soon = (time // TICK_S + 1) * TICK_S
+        cover = self._in_force(flow[:, None], soon[:, None])
+        return torch.where(cover.verdict >= Verdict.BLOCK, cover.stopper, self.tape.num_keys)
+
     def _reward_stops(
-        self, newly: torch.Tensor, flow: torch.Tensor, gained: dict[str, torch.Tensor]
+        self,
+        newly: torch.Tensor,
+        points: torch.Tensor,
+        rule: torch.Tensor,
+        gained: dict[str, torch.Tensor],
     ) -> None:
-        """Pay for flows ``(B, L)`` of which some are newly stopped."""
-        right = (newly & self.tape.malicious[flow]).sum(1)
-        wrong = (newly & self.tape.benign[flow]).sum(1)
+        """Pay for flows of which rules, by their keys, newly stop some at points ``(B, L)``."""
+        tape, flow, time = self.tape, self.tape.flow[points], self.tape.time[points]
+        right = self.reactions.attacks(newly & tape.malicious[flow], rule, time)
+        until = self.firewall.until.gather(1, rule)
+        wrong = self.reactions.tries(newly & tape.benign[flow], rule, time, until, points)
         gained["stop_malicious"] = gained["stop_malicious"] + self.rewards.stop_malicious * right
         gained["stop_legitimate"] = gained["stop_legitimate"] + self.rewards.stop_legitimate * wrong
 
@@ -228,18 +244,6 @@ class Gateway:
         after = (before + cost * slowed).clamp(min=self.rewards.stop_legitimate)
         self.paid.scatter_(1, local, after[:, None])
         gained["latency"] = (after - before) * self.tape.benign[flow]
-
-    def _react(self, key: torch.Tensor, time: torch.Tensor) -> None:
-        """Draw what an attacker does about each new rule: move, give up, or neither."""
-        world, at = self.surroundings, (self._rows, key)
-        new = key < self.tape.num_keys
-        for table, share, mean in (
-            (self.moved, world.moves, world.moves_after_s),
-            (self.gone, world.gives_up, world.gives_up_after_s),
-        ):
-            drawn = self._rand() < share
-            after = time - mean * torch.log1p(-self._rand()).double()
-            table[at] = torch.where(new & drawn, after, torch.inf)
 
     def _alert(
         self, flow: torch.Tensor, time: torch.Tensor, verdict: torch.Tensor, point: torch.Tensor
@@ -268,9 +272,7 @@ class Gateway:
             first = self.tape.before[points] < self.at[:, None]
             local = self._local(flow)
             newly = through & first & ~self.stopped.gather(1, local)
-            time = self.tape.time[points]
-            comes = time < self.gone.gather(1, cover.stopper)
-            self._reward_stops(newly & (comes | self.tape.benign[flow]), flow, gained)
+            self._reward_stops(newly, points, cover.stopper, gained)
             local = torch.where(through, local, self.tape.num_flows)
             self.stopped.scatter_(1, local, True)
             self.at = self.at + count
@@ -299,15 +301,14 @@ class Gateway:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next steps depend on, but the generator and the tape."""
         return {
-            "firewall": self.firewall.state_dict(),
-            "alerts": self.alerts.state_dict(),
+            **{name: getattr(self, name).state_dict() for name in _PARTS},
             **{name: getattr(self, name) for name in _STATE},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that an equal playground gave."""
-        self.firewall.load_state_dict(state["firewall"])
-        self.alerts.load_state_dict(state["alerts"])
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(state[name])
         for name in _STATE:
             setattr(self, name, state[name].to(self.device, copy=True))
         self._cover = self._look(self.at[:, None])

@@ -60,7 +60,7 @@ def test_it_keeps_the_contract() -> None:
             generator,
             _tape("home", "beacon"),
             rewards=TABLE,
-            surroundings=Surroundings(),
+            surroundings=Surroundings(confirmed_after_s=60.0),
             window=40,
             noise=0.05,
         )
@@ -69,7 +69,8 @@ def test_it_keeps_the_contract() -> None:
 
 
 def test_components_sum_to_the_reward() -> None:
-    env = _env(16, "home", "office", "scan", window=64)
+    world = Surroundings(confirmed_after_s=60.0)
+    env = _env(16, "home", "office", "scan", window=64, surroundings=world)
     env.reset(3)
     for _ in range(80):
         action = torch.randint(4, (16,), generator=env.generator)
@@ -200,6 +201,24 @@ def test_an_attacker_who_moves_is_seen_again() -> None:
     assert points > still
 
 
+def test_a_delay_of_confirmation_changes_no_total() -> None:
+    """The same actions earn the same in the end, and later."""
+    course = {}
+    for delay in (0.0, 30.0):
+        world = Surroundings.still().model_copy(update={"confirmed_after_s": delay})
+        env = _env(1, "scan", surroundings=world, window=10**6)
+        obs, paid, ended = env.reset(1), [], False
+        while not ended:
+            action = torch.from_numpy(_Sharp().logits(obs.numpy()).argmax(axis=1))
+            obs, reward, _, truncated, info = env.step(action)
+            paid.append([info["stop_malicious"].item(), reward.item()])
+            ended = bool(truncated[0])
+        course[delay] = np.cumsum(paid, axis=0)
+    assert course[30.0][-1] == pytest.approx(course[0.0][-1], rel=1e-5)
+    assert (course[30.0][:, 0] <= course[0.0][:, 0] + 1e-3).all()
+    assert course[30.0][:, 0].sum() < course[0.0][:, 0].sum()
+
+
 def test_alerts_of_a_detection_system_are_observed() -> None:
     column = NAMES.index("src_alerts")
     seen = []
@@ -213,7 +232,8 @@ def test_alerts_of_a_detection_system_are_observed() -> None:
 
 
 def test_it_goes_on_from_a_saved_state() -> None:
-    env, other = (_env(8, "home", "office", window=32) for _ in range(2))
+    world = Surroundings(confirmed_after_s=60.0)
+    env, other = (_env(8, "home", "office", window=32, surroundings=world) for _ in range(2))
     env.reset(5)
     for _ in range(30):
         env.step(torch.randint(4, (8,), generator=env.generator))
