@@ -36,7 +36,7 @@ class Guard:
 
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
-        self._floors = np.array([settings.confidence[v] for v in list(Verdict)[1:]])
+        self._floors = floors_of(settings)
         self._records: OrderedDict[RuleKey, _Record] = OrderedDict()
         self._services: OrderedDict[tuple[int, int], int] = OrderedDict()  # blocks by peer
         self._minute = -1
@@ -79,7 +79,7 @@ class Guard:
                 at = max(end, at + 1)
                 continue
             if sure is None:
-                sure = self._sure(logits[rows], proposed[rows])
+                sure = sure_of(logits[rows], proposed[rows], self._floors)
             row = int(rows[at])
             verdict, reason, rule = self._judge(
                 PointRow(*points[row].item()), Verdict(int(proposed[row])), Verdict(int(sure[at]))
@@ -90,17 +90,6 @@ class Guard:
                 self._spent += 1
             at += 1
         return applied, reasons, rules
-
-    def _sure(self, logits: NDArray[np.float32], proposed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The strongest verdicts, up to the proposed ones, that the policy is sure enough of.
-
-        Sure of a verdict means: the probability of that verdict or a worse one reaches its floor.
-        """
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-        at_least = np.cumsum(odds[:, ::-1], axis=1)[:, ::-1] / odds.sum(axis=1, keepdims=True)
-        strength = np.arange(1, len(Verdict), dtype=np.uint8)
-        fits = (at_least[:, 1:] >= self._floors) & (strength <= proposed[:, None])
-        return np.asarray((fits * strength).max(axis=1), np.uint8)
 
     def _spent_at(self, now_ns: int) -> int:
         minute = now_ns // _MINUTE_NS
@@ -163,6 +152,30 @@ class Guard:
         if len(self._services) > _REMEMBERED:
             self._services.popitem(last=False)
         return before
+
+
+def floors_of(settings: GuardSettings) -> NDArray[np.float64]:
+    """Least probabilities ``(3,)`` of throttle, block and isolate."""
+    return np.array([settings.confidence[v] for v in list(Verdict)[1:]])
+
+
+def sure_of(
+    logits: NDArray[np.float32], proposed: NDArray[np.uint8], floors: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """The strongest verdicts, up to the proposed ones, that a policy is sure enough of.
+
+    Sure of a verdict means: the probability of that verdict or a worse one reaches its floor.
+
+    Args:
+        logits: ``(n, 4)``.
+        proposed: ``(n,)``.
+        floors: ``(3,)``, of `floors_of`.
+    """
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
+    at_least = np.cumsum(odds[:, ::-1], axis=1)[:, ::-1] / odds.sum(axis=1, keepdims=True)
+    strength = np.arange(1, len(Verdict), dtype=np.uint8)
+    fits = (at_least[:, 1:] >= floors) & (strength <= proposed[:, None])
+    return np.asarray((fits * strength).max(axis=1), np.uint8)
 
 
 def _host(point: PointRow) -> RuleKey:
