@@ -16,6 +16,7 @@ from rich.table import Table
 
 from agent.words import printable
 from training.errors import CorpusError
+from training.gateway.alerts_table import alerts_json, print_alerts
 from training.gateway.corpus import SPLITS, Corpus, manifest_path
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ def evaluate_command(
     folder: Annotated[Path | None, typer.Option(help="the corpus's; else the manifest's")] = None,
     split: Annotated[str, typer.Option(help="whose captures are replayed, or all")] = "held-out",
     key: Annotated[Path | None, typer.Option(help="public key that signed the bundle")] = None,
+    with_alerts: Annotated[
+        bool, typer.Option("--with-alerts", help="and what follows alerts on malicious flows")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
 ) -> None:
     """Replay captures through the agent with a policy, and tell by family what became of flows."""
+    from training.gateway.aftermath import aftermath
     from training.gateway.evaluate import evaluate
 
     if split not in (*SPLITS, "all"):
@@ -47,15 +52,18 @@ def evaluate_command(
         raise CorpusError(f"{manifest}: no capture is for {split}; say another --split")
     stderr = Console(stderr=True)
     with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
-        line = bar.add_task("replaying", total=len(captures))
-        found = evaluate(
-            captures, folder or manifest.parent, _policy(policy, key),
-            advance=lambda: bar.advance(line),
-        )  # fmt: skip
+        line = bar.add_task("replaying", total=len(captures) * (1 + with_alerts))
+        given = captures, folder or manifest.parent, _policy(policy, key)
+        found = evaluate(*given, advance=lambda: bar.advance(line))
+        told = aftermath(*given, advance=lambda: bar.advance(line)) if with_alerts else None
     if as_json:
-        print(json.dumps(_as_json(found)))
-    else:
-        Console(width=max(_WIDTH, Console().width), highlight=False).print(_table(found))
+        alerts = {} if told is None else {"alerts": alerts_json(*told)}
+        print(json.dumps(_as_json(found) | alerts))
+        return
+    console = Console(width=max(_WIDTH, Console().width), highlight=False)
+    console.print(_table(found))
+    if told is not None:
+        print_alerts(console, *told)
 
 
 def _policy(name: str, key: Path | None) -> Judge:
