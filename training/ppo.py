@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 
-from training.env import ResumableEnv
+from training.env import ResumableEnv, Transition
 from training.guidance import Guide, correction, divergence
 from training.networks import ActorCritic
 from training.optimise import adam, descend, remaining, set_rate
@@ -121,7 +121,7 @@ class PPO:
         for _ in range(settings.rollout):
             obs, state = self._obs, self._state
             action, *chosen = self._act(obs, state)
-            self._obs, reward, terminated, truncated, info = self.env.step(action)
+            self._obs, reward, terminated, truncated, info = self.play(action)
             ended = terminated | truncated
             state_after = self.network.remember(obs, state, action)
             scaled = self.scaled(reward)
@@ -136,6 +136,10 @@ class PPO:
         self.episodes += int(finished)
         rollout = Rollout(*map(_stacked, zip(*steps, strict=True)))
         return rollout, self.network(self._obs, self._state)[1], float(total / finished)
+
+    def play(self, action: torch.Tensor) -> Transition:
+        """Act once in every environment; who wants to measure more than PPO does looks here."""
+        return self.env.step(action)
 
     def scaled(self, reward: torch.Tensor) -> torch.Tensor:
         """What is learned from, ``(B,)``."""

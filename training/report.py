@@ -38,9 +38,9 @@ _PLAYING: Final = (("return",), ("entropy",), ("mask", "auxiliary"), ("agreement
 _READING: Final = (("kl", "held_out_kl"), ("text_loss", "held_out_text_loss"), ("agreement",))
 _BEGINNING: Final = 0.1  # share of the training that has a panel of its own
 # Okabe and Ito 2008, "Color universal design": told apart with every kind of colour vision.
-_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D3B")
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D3B")
 _BLACK: Final = "#222222"
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "sluicegate", "font.size": 9, "axes.grid": True, "grid.color": "#e4e4e4",
     "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
     "axes.titlesize": 9, "legend.frameon": False,
@@ -213,7 +213,7 @@ def _figure(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ def _looks(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     """Colour and line of every arm."""
     fans = {arm.name: [a.name for a in arms if a.against == arm.name] for arm in arms}
     coloured = [arm.name for arm in arms if not fans[arm.name]]
-    colours = {name: _COLOURS[k % len(_COLOURS)] for k, name in enumerate(coloured)}
+    colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(coloured)}
     looks: list[dict[str, Any]] = []
     for arm in arms:
         lone = len(fans[arm.name]) == 1 and len(arms) > 2
@@ -246,7 +246,7 @@ def _draw(axis: Axes, edges: FloatArray, arm: Arm, look: dict[str, Any]) -> None
 
 def _trace(axis: Axes, columns: Columns, names: Sequence[str]) -> None:
     """One panel of a run: what is noisy is pale, beneath its running mean."""
-    for name, colour, line in zip(names, _COLOURS, ("-", "--"), strict=False):
+    for name, colour, line in zip(names, COLOURS, ("-", "--"), strict=False):
         known = ~np.isnan(columns[name])
         steps, values = columns["steps"][known], columns[name][known]
         width = len(values) // 50

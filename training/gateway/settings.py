@@ -62,6 +62,9 @@ class Plan(BaseModel):
 
     corpora: tuple[Path, ...] = Field(min_length=1, description="manifests")
     folders: tuple[Path, ...] = Field(description="of the corpora, one each")
+    without: tuple[str, ...] = Field(
+        (), description="families whose flows count as unknown, in training and in validation"
+    )
     network: Blueprint = Blueprint()
     ppo: PPOSettings = PPOSettings()
     ending: Ending = Ending()

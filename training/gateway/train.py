@@ -6,15 +6,17 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 
 from training.checkpoint import save
 from training.device import pick
+from training.env import Transition
 from training.errors import CorpusError
 from training.gateway.corpus import Corpus, Split
 from training.gateway.env import Gateway
+from training.gateway.leave_out import leave_out
 from training.gateway.library import Recorded, recordings_of
 from training.gateway.policy import Chooser, fresh
 from training.gateway.recording import Recording
@@ -47,15 +49,31 @@ class GatewayPPO(PPO):
         super().__init__(*arguments)
         self._look, self._every, self._rollouts = look, every, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
+        self._gained = torch.zeros(len(COMPONENTS), device=self.generator.device)
 
     def scaled(self, reward: torch.Tensor) -> torch.Tensor:
         """What is learned from, ``(B,)``."""
         most = self.settings.reward_clip
         return super().scaled(reward).clamp(-most, most)
 
+    def play(self, action: torch.Tensor) -> Transition:
+        """Act once in every environment, and add up what each part of the reward came to."""
+        transition = super().play(action)
+        info = transition[-1]
+        self._gained += torch.stack([info[name].mean() for name in COMPONENTS])
+        return transition
+
     def iterate(self) -> dict[str, float]:
-        """One rollout and its updates; ``validation`` is not a number where nobody looked."""
+        """One rollout and its updates.
+
+        Returns:
+            Metrics of PPO; the reward's components, points per decision; and ``validation``, which
+            is not a number where nobody looked.
+        """
+        self._gained.zero_()
         metrics = super().iterate()
+        gained = (self._gained / self.settings.rollout).tolist()
+        metrics |= dict(zip(COMPONENTS, gained, strict=True))
         self._rollouts += 1
         found = math.nan
         if self._rollouts % self._every == 0 or self.progress >= 1:
@@ -104,8 +122,12 @@ def train(
         TeacherError: a language model that cannot be used, or may not guide.
     """
     place = pick(device)
-    learned = [each.recording for each in recorded(plan, cache, "train", processes)]
-    others = [each.recording for each in recorded(plan, cache, "validation", processes)]
+
+    def known(split: Split) -> list[Recording]:
+        found = recorded(plan, cache, split, processes)
+        return [leave_out(each.recording, plan.without) for each in found]
+
+    learned, others = known("train"), known("validation")
     network = fresh(plan.network, plan.ppo.seed).to(place)
     env = Gateway(
         plan.ppo.num_envs,
@@ -122,7 +144,7 @@ def train(
         guide = Guide(teacher, plan.guidance)
     learner = GatewayPPO(
         *(env, network, plan.ppo, guide),
-        look=lambda network: _earned(others, network, plan),
+        look=lambda network: earnings(others, network, plan.rewards).share,
         every=plan.world.evaluate_every,
     )
     about = plan.model_dump(mode="json")
@@ -151,12 +173,28 @@ def recorded(plan: Plan, cache: Path, split: Split, processes: int) -> list[Reco
     return found
 
 
-def _earned(recordings: Sequence[Recording], network: Any, plan: Plan) -> float:
-    """Points over what is at stake, the mean over recordings: 1 is all that there is to gain."""
-    totals = score(recordings, Chooser(network), plan.rewards)
-    earned = torch.stack([totals[name] for name in COMPONENTS]).sum(0)
-    stakes = torch.tensor([_stakes(each, plan.rewards) for each in recordings])
-    return float((earned / stakes).mean())
+class Earnings(NamedTuple):
+    """What a policy earns on R recordings.
+
+    Attributes:
+        points: ``(R,)``.
+        stakes: ``(R,)``, what there was to gain and to lose.
+    """
+
+    points: torch.Tensor
+    stakes: torch.Tensor
+
+    @property
+    def share(self) -> float:
+        """Points over stakes, the mean over recordings: 1 is all that there is to gain."""
+        return float((self.points / self.stakes).mean())
+
+
+def earnings(recordings: Sequence[Recording], network: Any, rewards: Rewards) -> Earnings:
+    """What a network earns that plays recordings from end to end."""
+    totals = score(recordings, Chooser(network), rewards)
+    points = torch.stack([totals[name] for name in COMPONENTS]).sum(0)
+    return Earnings(points, torch.tensor([_stakes(each, rewards) for each in recordings]))
 
 
 def _stakes(recording: Recording, rewards: Rewards) -> float:

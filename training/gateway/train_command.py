@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from training.gateway.corpus import manifest_path
+from training.gateway.leave_out import families_named
 from training.gateway.rewards import SHIPPED, Rewards
 from training.gateway.settings import Blueprint, Plan, PPOSettings, World
 from training.gateway.surroundings import Surroundings
@@ -23,6 +24,16 @@ Corpora = Annotated[
 Folders = Annotated[
     list[Path] | None,
     typer.Option("--folder", help="of the corpora, in their order; else their manifests'"),
+]
+Reward = Annotated[Path, typer.Option(help="the table of rewards")]
+Guide = Annotated[
+    str,
+    typer.Option(
+        "--teacher", help="guides: playbook, passages, lm, encoder, random, or a model's file"
+    ),
+]
+Unqualified = Annotated[
+    bool, typer.Option(help="take a language model that failed its examination, or had none")
 ]
 Cache = Annotated[Path, typer.Option(help="folder that keeps recordings")]
 Processes = Annotated[int, typer.Option(min=1, help="that make recordings")]
@@ -46,17 +57,14 @@ def train_command(
     surroundings: Surroundings,
     guidance: Guidance,
     folders: Folders = None,
-    reward: Annotated[Path, typer.Option(help="the table of rewards")] = SHIPPED,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="guides the run: playbook, passages, lm, encoder, random, or a model's file"
-        ),
-    ] = "playbook",
+    reward: Reward = SHIPPED,
+    teacher: Guide = "playbook",
     unguided: Annotated[bool, typer.Option("--unguided", help="no teacher")] = False,
-    unqualified: Annotated[
-        bool, typer.Option(help="take a language model that failed its examination, or had none")
-    ] = False,
+    unqualified: Unqualified = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="a family whose flows count as unknown; may be repeated"),
+    ] = None,
     cache: Cache = Path("out/recordings"),
     processes: Processes = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
@@ -75,6 +83,7 @@ def train_command(
     corpora = [manifest_path(name) for name in corpora]
     plan = Plan(
         corpora=tuple(corpora), folders=tuple(folders_of(corpora, folders)),
+        without=families_named(without or []),
         network=blueprint, ppo=settings, ending=ending, world=world, surroundings=surroundings,
         rewards=Rewards.load(reward), teacher=None if unguided else teacher,
         unqualified=unqualified, guidance=guidance,
