@@ -112,6 +112,7 @@ def replay_one(
     result.evictions = Counter(
         flows=table.evictions,
         hosts=table.hosts.evictions,
+        values=table.hosts.others.evictions,
         pairs=table.pairs.evictions,
         rules=table.rules.evictions,
     )

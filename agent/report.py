@@ -12,7 +12,7 @@ from agent.replay import Replay
 from agent.tally import Family, total
 from agent.totals import Totals
 
-TABLES = ("flows", "hosts", "pairs", "rules")
+TABLES = ("flows", "hosts", "values", "pairs", "rules")
 ALERTS = ("read", "used", "repeated", "unmatched")
 
 

@@ -2,9 +2,10 @@
 
 Compiled (types in ``hosts.pxd``). Rates are sliding-window counters: the running window's count
 plus the previous one's, weighted by how much of it still lies within the window's length. Distinct
-peers and ports are counted through bitmaps of 256 bits, so a scan of a million ports costs no more
-memory than one connection; the counts saturate at 256 a window. When the table is full the host
-that has been idle longest goes, and is counted in ``evictions``.
+peers and ports are counted exactly, up to 256 a window, beyond which none is remembered: a scan of
+a million ports takes no more memory than one of 256. The first of a window lies in the host's row,
+the others in a table that all hosts share. When the host table is full the host that has been idle
+longest goes with all that it held, and is counted in ``evictions``.
 """
 
 import cython
@@ -25,18 +26,74 @@ LONG_PORTS = cython.declare(cython.int, COUNTERS.index("long_ports"))
 LONG_ALERTS = cython.declare(cython.int, COUNTERS.index("long_alerts"))
 SHORT_COUNTERS = cython.declare(cython.int, COUNTERS.index("long_flows"))  # come first
 
-# First words of the bitmaps in Host.seen.
+# The sets of distinct values that each host has: those of the short window come first.
 PEERS = cython.declare(cython.int, 0)
-PORTS = cython.declare(cython.int, 4)
-SOURCES = cython.declare(cython.int, 8)
-LONG_PEERS_SEEN = cython.declare(cython.int, 12)
-LONG_PORTS_SEEN = cython.declare(cython.int, 16)
-BITMAP_WORDS = cython.declare(cython.int, 20)
+PORTS = cython.declare(cython.int, 1)
+SOURCES = cython.declare(cython.int, 2)
+PEERS_IN_LONG = cython.declare(cython.int, 3)
+PORTS_IN_LONG = cython.declare(cython.int, 4)
+SETS = cython.declare(cython.int, 5)
+
+MOST = cython.declare(cython.double, 256.0)  # distinct values of a window: observation.FEATURES
+OTHERS_PER_HOST = cython.declare(cython.int, 8)  # on average; `Capacity` says what they take
 
 SHORT_NS = cython.declare(cython.longlong, 10_000_000_000)  # observation.SHORT_WINDOW_S
 LONG_NS = cython.declare(cython.longlong, 600_000_000_000)  # observation.LONG_WINDOW_S
 NS_PER_BYTE = cython.declare(cython.longlong, 80_000)  # 8 bits at 100 kbit/s
 BURST_NS = cython.declare(cython.longlong, 240_000_000)  # a bucket of 3,000 bytes
+
+
+class DistinctSets:
+    """Sets of 128-bit values that share one table, so that all memory is taken up front.
+
+    When it is full the value that was unused for longest is forgotten, and is counted in
+    ``evictions``: its set may then count it a second time.
+
+    Args:
+        sets: how many there are; they are numbered from 0.
+        capacity: the most values of all of them together.
+        seed: of the hash; no result depends on it.
+    """
+
+    def __init__(self, sets, capacity, seed):
+        self.index = Index(capacity, seed)
+        self.evictions = 0
+        self.heads = memoryview(np.zeros(sets, np.int32))
+        self.next = memoryview(np.zeros(capacity + 1, np.int32))  # of the same set
+        self.previous = memoryview(np.zeros(capacity + 1, np.int32))
+
+    def add(self, owner, hi, lo):
+        """Put a value into a set; True where it was not there."""
+        row: cython.int = self.index.find(owner, hi, lo, 0, 0)
+        head: cython.int
+        if row:
+            self.index.touch(row)
+            return False
+        if self.index.size == self.index.capacity:
+            self.remove(self.index.oldest())
+            self.evictions += 1
+        row = self.index.insert(owner, hi, lo, 0, 0)
+        head = self.heads[owner]
+        self.next[row] = head
+        self.previous[row] = 0
+        self.previous[head] = row  # that of row 0, which is no value, is never read
+        self.heads[owner] = row
+        return True
+
+    def remove(self, row):
+        """Take a value out of its set."""
+        owner: cython.Py_ssize_t = self.index.keys[row, 0]
+        if self.heads[owner] == row:
+            self.heads[owner] = self.next[row]
+        else:
+            self.next[self.previous[row]] = self.next[row]
+        self.previous[self.next[row]] = self.previous[row]
+        self.index.remove(row)
+
+    def clear(self, owner):
+        """Empty a set."""
+        while self.heads[owner]:
+            self.remove(self.heads[owner])
 
 
 class HostTable:
@@ -52,6 +109,8 @@ class HostTable:
         self.index = Index(capacity, seed)
         self.table = np.zeros(capacity + 1, HOST)
         self.rows = self.table.view(np.recarray)
+        # What is counted as distinct, beyond each set's first, which lies in the row.
+        self.others = DistinctSets(SETS * (capacity + 1), OTHERS_PER_HOST * capacity, seed)
         self.evictions = 0
         self.home = memoryview(home)
         self.allowed = memoryview(allowed)
@@ -71,7 +130,9 @@ class HostTable:
         if row:
             return row
         if self.index.size == self.index.capacity:
-            self.index.remove(self.index.oldest())
+            row = self.index.oldest()
+            self.forget(row, 0, SETS)
+            self.index.remove(row)
             self.evictions += 1
         row = self.index.insert(hi, lo, 0, 0, 0)
         generation = self.rows[row].generation
@@ -98,47 +159,47 @@ class HostTable:
             for i in range(SHORT_COUNTERS):
                 self.rows[row].previous[i] = self.rows[row].current[i] if gone < 2 * SHORT_NS else 0
                 self.rows[row].current[i] = 0
-            for i in range(LONG_PEERS_SEEN):
-                self.rows[row].seen[i] = 0
+            self.forget(row, 0, PEERS_IN_LONG)
             self.rows[row].short_start_ns = now - gone % SHORT_NS
         gone = now - self.rows[row].long_start_ns
         if gone >= LONG_NS:
             for i in range(SHORT_COUNTERS, 16):
                 self.rows[row].previous[i] = self.rows[row].current[i] if gone < 2 * LONG_NS else 0
                 self.rows[row].current[i] = 0
-            for i in range(LONG_PEERS_SEEN, BITMAP_WORDS):
-                self.rows[row].seen[i] = 0
+            self.forget(row, PEERS_IN_LONG, SETS)
             self.rows[row].long_start_ns = now - gone % LONG_NS
             self.rows[row].level = 0
 
-    def mark(self, row, word, value):
-        """Set a value's bit in the bitmap that begins at ``word``; True where it was not set."""
-        wide: cython.ulonglong = cython.cast(cython.ulonglong, value)
-        bit: cython.ulonglong = (((wide ^ (wide >> 32)) * 40503) >> 12) & 255  # Knuth 6.4
-        shift: cython.ulonglong
-        word = word + (bit >> 6)
-        shift = bit & 63
-        if (self.rows[row].seen[word] >> shift) & 1:
-            return False
-        shift = cython.cast(cython.ulonglong, 1) << shift
-        self.rows[row].seen[word] |= shift
-        return True
+    def forget(self, row, first, end):
+        """Empty a host's sets ``first`` to ``end`` of what lies outside its row."""
+        i: cython.int
+        for i in range(first, end):
+            self.others.clear(row * SETS + i)
 
-    def opened(self, src, dst, src_address, dst_address, port, syn):
+    def mark(self, row, counter, which, hi, lo):
+        """Count a value that is not yet in set ``which`` of the running window, up to MOST."""
+        count: cython.double = self.rows[row].current[counter]
+        if count >= MOST:
+            return
+        if count == 0.0:
+            self.rows[row].first_hi[which] = hi
+            self.rows[row].first_lo[which] = lo
+        elif (
+            self.rows[row].first_lo[which] == lo and self.rows[row].first_hi[which] == hi
+        ) or not self.others.add(row * SETS + which, hi, lo):
+            return
+        self.rows[row].current[counter] = count + 1.0
+
+    def opened(self, src, dst, src_hi, src_lo, dst_hi, dst_lo, port, syn):
         """Count a new flow at its initiator ``src`` and its responder ``dst`` (both rolled)."""
         self.rows[src].current[SHORT_FLOWS] += 1
         self.rows[src].current[LONG_FLOWS] += 1
-        if self.mark(src, PEERS, dst_address):
-            self.rows[src].current[SHORT_PEERS] += 1
-        if self.mark(src, LONG_PEERS_SEEN, dst_address):
-            self.rows[src].current[LONG_PEERS] += 1
-        if self.mark(src, PORTS, port):
-            self.rows[src].current[SHORT_PORTS] += 1
-        if self.mark(src, LONG_PORTS_SEEN, port):
-            self.rows[src].current[LONG_PORTS] += 1
+        self.mark(src, SHORT_PEERS, PEERS, dst_hi, dst_lo)
+        self.mark(src, LONG_PEERS, PEERS_IN_LONG, dst_hi, dst_lo)
+        self.mark(src, SHORT_PORTS, PORTS, 0, port)
+        self.mark(src, LONG_PORTS, PORTS_IN_LONG, 0, port)
         self.rows[dst].current[SHORT_IN_FLOWS] += 1
-        if self.mark(dst, SOURCES, src_address):
-            self.rows[dst].current[SHORT_IN_SOURCES] += 1
+        self.mark(dst, SHORT_IN_SOURCES, SOURCES, src_hi, src_lo)
         if syn:
             self.rows[dst].current[SHORT_IN_SYNS] += 1
         self.raise_level(src)

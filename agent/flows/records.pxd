@@ -75,7 +75,8 @@ ctypedef struct Host:
     u8 exempt
     double current[16]
     double previous[16]
-    u64 seen[20]
+    u64 first_hi[5]
+    u64 first_lo[5]
     i64 first_ns
 
 ctypedef struct Pair:

@@ -115,7 +115,8 @@ HOST: Final = np.dtype(
         ("exempt", "u1"),  # on the allow-list
         ("current", "f8", (16,)),  # COUNTERS of the window that runs
         ("previous", "f8", (16,)),  # COUNTERS of the one before
-        ("seen", "u8", (20,)),  # five bitmaps of 256: peers, ports, sources; long peers, ports
+        ("first_hi", "u8", (5,)),  # first peer, port, source; first peer, port of the long window
+        ("first_lo", "u8", (5,)),
         ("first_ns", "i8"),
     ],
     align=True,

@@ -335,8 +335,10 @@ class FlowTable:
         self.hosts.opened(
             src,
             dst,
-            self.rows[row].src_hi ^ self.rows[row].src_lo,
-            self.rows[row].dst_hi ^ self.rows[row].dst_lo,
+            self.rows[row].src_hi,
+            self.rows[row].src_lo,
+            self.rows[row].dst_hi,
+            self.rows[row].dst_lo,
             self.rows[row].dport,
             self.proto[i] == TCP and (self.tcp[i] & SYN) != 0,
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agent.report import TABLES
 from tests.agent.command import ARGV, ROOT, sluice
 from tests.agent.toy_policy import write_toy
 
@@ -45,7 +46,7 @@ def test_the_json_report_has_what_tools_read(report: dict[str, Any]) -> None:
     assert report["damaged"] == []
     assert report["flows"] > 100
     assert report["hosts"] > 10
-    assert report["evictions"] == dict.fromkeys(("flows", "hosts", "pairs", "rules"), 0)
+    assert report["evictions"] == dict.fromkeys(TABLES, 0)
     assert set(report["verdicts"]) == {"allow", "throttle", "block", "isolate"}
     assert sum(report["verdicts"].values()) == report["decision_points"]
     assert report["guarded"]["in-force"] > 0

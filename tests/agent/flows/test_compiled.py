@@ -38,7 +38,7 @@ def plain_python() -> ModuleType:
 
 
 def mixed_traffic(seed: int) -> list[Packet]:
-    """Packets that reach every branch: TCP in all states, ICMP errors, v6, VLANs, idle gaps."""
+    """Packets that reach every branch: TCP in all states, ICMP errors, v6, VLANs, gaps, a scan."""
     draw = random.Random(seed)
     hosts = ["192.168.1.2", "10.0.0.9", "8.8.8.8", "203.0.113.5", "2001:db8::1", "224.0.0.1"]
     now, packets = 1000.0, []
@@ -61,7 +61,8 @@ def mixed_traffic(seed: int) -> list[Packet]:
                 src_mac=draw.choice([1, 2]),
             )
         )
-    return packets
+    scan = [Packet(at=now, src=hosts[0], dst=hosts[2], sport=1, dport=p) for p in range(1, 301)]
+    return packets + scan
 
 
 @pytest.mark.skipif(
@@ -91,3 +92,4 @@ def test_compiled_and_plain_python_agree(seed: int) -> None:
         assert np.array_equal(pair[0].ended[:ended], pair[1].ended[:ended])
     assert pair[0].evictions == pair[1].evictions > 0
     assert pair[0].hosts.evictions == pair[1].hosts.evictions
+    assert pair[0].hosts.others.evictions == pair[1].hosts.others.evictions > 0
