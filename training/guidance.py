@@ -130,15 +130,14 @@ def faded(settings: Guidance, episodes: int, agreement: float, before: float) ->
 
 
 class Guide:
-    """A teacher beside one training run.
+    """Advice beside one training run; who gives it, subclasses say.
 
     Args:
-        teacher: gives the advice.
         settings: how it is used.
     """
 
-    def __init__(self, teacher: Teacher, settings: Guidance) -> None:
-        self.teacher, self.settings = teacher, settings
+    def __init__(self, settings: Guidance) -> None:
+        self.settings = settings
         self.left = 1.0  # how much of the guidance
         self.agreement = 0.0  # mean overlap in the last rollout that was compared
         self.asked = 0  # states that the teacher was asked about so far
@@ -198,6 +197,22 @@ class Guide:
             self._ask(env, memory, state, log_probs, min(env.num_envs, _WATCHED))
         return log_probs, None
 
+    def advise(
+        self, env: VectorEnv, memory: Memory, state: torch.Tensor, log_probs: torch.Tensor
+    ) -> torch.Tensor:
+        """Advice for the first environments.
+
+        Args:
+            env: the playground.
+            memory: the policy's.
+            state: ``(n, S)`` what it remembers in these ``n`` environments.
+            log_probs: ``(n, A)`` what the policy alone would do there.
+
+        Returns:
+            ``(n, A)``, rows sum to 1.
+        """
+        raise NotImplementedError
+
     def metrics(self) -> dict[str, float]:
         """Of the last rollout; the agreement is not a number where nobody looked."""
         looked = torch.cat(self._overlaps).mean() if self._overlaps else math.nan
@@ -217,9 +232,7 @@ class Guide:
         count: int,
     ) -> torch.Tensor:
         """Advice for the first ``count`` environments, and how far the policy agrees."""
-        remembered = state[:count].cpu()
-        texts = [memory.recall(env.describe(i), remembered[i]) for i in range(count)]
-        advice = self.teacher.distribution(texts).to(state.device)
+        advice = self.advise(env, memory, state[:count], log_probs[:count])
         self.asked += count
         allowed = (env.action_mask() & memory.useful(state))[:count]
         advice = soften(advice, allowed, self.settings.temperature, self.settings.smoothing)
@@ -241,3 +254,24 @@ class Guide:
         self.left, self.agreement = saved["left"], saved["agreement"]
         self.asked, self._rollouts = saved["asked"], saved["rollouts"]
         self._overlaps = saved["overlaps"]
+
+
+class TeacherGuide(Guide):
+    """A teacher that is told states in words.
+
+    Args:
+        teacher: gives the advice.
+        settings: how it is used.
+    """
+
+    def __init__(self, teacher: Teacher, settings: Guidance) -> None:
+        super().__init__(settings)
+        self.teacher = teacher
+
+    def advise(
+        self, env: VectorEnv, memory: Memory, state: torch.Tensor, log_probs: torch.Tensor
+    ) -> torch.Tensor:
+        """What the teacher says of each state, ``(n, A)``."""
+        remembered = state.cpu()
+        texts = [memory.recall(env.describe(i), each) for i, each in enumerate(remembered)]
+        return self.teacher.distribution(texts).to(state.device)

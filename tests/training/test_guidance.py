@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.training.tasks import SYMBOLS, Identity
 from training.guidance import (
-    Guide,
+    TeacherGuide,
     correction,
     divergence,
     faded,
@@ -208,7 +208,7 @@ def guided(teacher: Knows, changes: dict[str, Any] | None = None, **guidance: An
     settings = Settings(**asked | {"reward_scale": 1.0} | (changes or {}))
     torch.manual_seed(1)
     network = FlatActorCritic(Memory(SYMBOLS, SYMBOLS), [32])
-    guide = Guide(teacher, Guidance(**guidance))
+    guide = TeacherGuide(teacher, Guidance(**guidance))
     return PPO(Identity(torch.Generator(), 16), network, settings, guide)
 
 

@@ -15,7 +15,7 @@ from training.cage2.settings import Plan
 from training.cage2.teachers import make_teacher
 from training.checkpoint import save
 from training.device import pick
-from training.guidance import Guide
+from training.guidance import Guide, TeacherGuide
 from training.ppo import PPO
 from training.run import run
 
@@ -81,4 +81,4 @@ def _guide(plan: Plan) -> Guide | None:
         seed=plan.ppo.seed,
         unqualified=plan.unqualified,
     )
-    return Guide(teacher, plan.guidance)
+    return TeacherGuide(teacher, plan.guidance)
