@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from training.errors import CorpusError
-from training.gateway.corpus import Capture, Corpus, digest
+from training.gateway.corpus import Capture, Corpus, Split, digest
 from training.gateway.synth.gateway import synthesise
 
-_VALIDATION_EVERY = 5
+_SPLITS: Final[dict[int, Split]] = {4: "validation", 9: "held-out"}  # by a capture's last digit
 _WORTH_A_PROCESS = 8  # captures; a process needs a second to begin
 
 
@@ -23,8 +24,9 @@ def write_corpus(
 ) -> Corpus:
     """Write ``count`` captures of so many minutes with their label files, and ``corpus.toml``.
 
-    Every fifth capture is for validation. A capture's source, and its file, carry its own seed:
-    that and ``minutes`` make it again. Uses all cores; ``progress`` is told how many are done.
+    Of ten captures one is for validation and one held out. A capture's source, and its file, carry
+    its own seed: that and ``minutes`` make it again. Uses all cores; ``progress`` is told how many
+    are done.
 
     Raises:
         CorpusError: the folder cannot be written, or the numbers make no corpus.
@@ -69,13 +71,12 @@ def _write(folder: Path, minutes: float, seed: int) -> tuple[int, str]:
 
 
 def _capture(seed: int, made: str, index: int) -> Capture:
-    last = index % _VALIDATION_EVERY == _VALIDATION_EVERY - 1
     return Capture(
         path=f"{seed}.pcap",
         sha256=made,
         label="per flow",
         labels=f"{seed}.labels.csv",
         source=f"synthetic {seed}",
-        split="validation" if last else "train",
+        split=_SPLITS.get(index % 10, "train"),
         licence="CC0-1.0",
     )

@@ -27,8 +27,8 @@ def _insist(intrusion: Intrusion, at: float) -> None:
     sources = [intrusion.bot] if inside else intrusion.sources
     dialogue = dice.choice(DIALOGUES)
     target = intrusion.victim(dialogue.port)
-    tries, gap = dice.choice((1, 1, dice.randint(1, 6), 30)), spread(dice, 0.05, 15)
-    sessions = max(2, min(spread_int(dice, 8, 70), int((site.wire.end - at) / gap)))
+    tries, gap = dice.choice((1, 1, dice.randint(1, 6), 30)), 1 / intrusion.pace(1 / 15, 20)
+    sessions = max(2, min(intrusion.volume(8, 70), int((site.wire.end - at) / gap)))
     sessions = max(2, sessions * 6 // (5 + tries))
     for source in sources:
         for _ in range(dice.choice((1, 1, 2, 4)) if len(sources) == 1 else 1):
@@ -69,7 +69,7 @@ def _attack_others(intrusion: Intrusion, at: float) -> None:
 def _register(intrusion: Intrusion, at: float) -> None:
     """A telephone's password."""
     site, dice = intrusion.site, intrusion.site.wire.random
-    target, gap, one_port = intrusion.victim(5060), spread(dice, 0.02, 5), dice.random() < 0.7
+    target, gap, one_port = intrusion.victim(5060), 1 / intrusion.pace(0.2, 50), dice.random() < 0.7
     for source in intrusion.sources:
-        tries = max(4, spread_int(dice, 20, 250) // len(intrusion.sources))
+        tries = max(4, intrusion.volume(20, 250) // len(intrusion.sources))
         guess_by_datagram(site.wire, at, source, target, tries, gap, one_port)

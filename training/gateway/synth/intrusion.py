@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.gateway.synth.draws import spread
 from training.gateway.synth.machines import Machine
 from training.gateway.synth.site import Site
 from training.gateway.synth.wire import Host
@@ -17,12 +18,15 @@ class Intrusion:
         sources: of the attacks from outside, one host or a group.
         foothold: the machine of the house that is infected, if one is.
         controller: what it talks to.
+        vigour: how many times more, and faster, it scans, floods and guesses than one who takes
+            care not to be seen: tools as they are run by default try a thousand ports at once.
     """
 
     site: Site
     sources: list[Host]
     foothold: Machine
     controller: Host
+    vigour: float = 1.0
 
     @property
     def bot(self) -> Host:
@@ -35,6 +39,14 @@ class Intrusion:
         fitting = [each for each in machines if port in each.open]
         return self.site.wire.random.choice(fitting or machines).host
 
+    def volume(self, least: int, most: int) -> int:
+        """How many packets, probes or sessions."""
+        return round(spread(self.site.wire.random, least, most) * self.vigour)
+
+    def pace(self, least: float, most: float) -> float:
+        """How many of them a second."""
+        return spread(self.site.wire.random, least, most) * self.vigour
+
 
 def intrude(site: Site) -> Intrusion:
     """A new attacker; one controller in six hides among the machines of an honest service."""
@@ -44,4 +56,5 @@ def intrude(site: Site) -> Intrusion:
     foothold = dice.choice([each for each in site.machines if each is not site.monitor])
     hidden = dice.choice(dice.choice(site.services).servers)
     controller = hidden if dice.random() < 1 / 6 else site.remote()
-    return Intrusion(site, sources, foothold, controller)
+    vigour = spread(dice, 2, 16) if dice.random() < 0.35 else 1.0
+    return Intrusion(site, sources, foothold, controller, vigour)

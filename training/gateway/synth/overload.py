@@ -41,7 +41,7 @@ def _syns(intrusion: Intrusion, at: float) -> None:
     site, dice = intrusion.site, intrusion.site.wire.random
     sources, target = _ends(intrusion)
     source = _senders(intrusion, sources)
-    count, rate = spread_int(dice, 100, 450), spread(dice, 20, 1_500)
+    count, rate = intrusion.volume(100, 450), intrusion.pace(20, 1_500)
     backlog, window = dice.choice((0, 5, 128, 512)), dice.choice(_WINDOWS)
     port = dice.choice(_ATTACKED)
     floods.syns(site.wire, at, source, target, port, count, rate, backlog, window)
@@ -53,7 +53,7 @@ def _segments(intrusion: Intrusion, at: float) -> None:
     sources, target = _ends(intrusion)
     flags = dice.choice((ACK, ACK, PUSH | ACK, RST, SYN | ACK, FIN | ACK))
     size = dice.choice((0, 0, dice.randint(1, 1_400))) if flags in (ACK, PUSH | ACK) else 0
-    count, rate = spread_int(dice, 150, 700), spread(dice, 50, 3_000)
+    count, rate = intrusion.volume(150, 700), intrusion.pace(50, 3_000)
     port, source = dice.choice(_ATTACKED), _senders(intrusion, sources)
     floods.segments(site.wire, at, source, target, port, count, rate, flags, size)
 
@@ -65,7 +65,7 @@ def _visits(intrusion: Intrusion, at: float) -> None:
     if sources != [intrusion.bot] and dice.random() < 0.4:
         sources = site.strangers(spread_int(dice, 5, 60))
     kept = dice.choice((0, 1, 1, 5))
-    count, rate = spread_int(dice, 40, 200) // (1 + kept // 2), spread(dice, 10, 300)
+    count, rate = intrusion.volume(40, 200) // (1 + kept // 2), intrusion.pace(10, 300)
     port, request = dice.choice((80, 80, 443, 8080)), dice.randint(40, 700)
     floods.visits(site.wire, at, sources, target, port, count, rate, request, kept)
 
@@ -74,7 +74,7 @@ def _datagrams(intrusion: Intrusion, at: float) -> None:
     site, dice = intrusion.site, intrusion.site.wire.random
     sources, target = _ends(intrusion)
     port = None if dice.random() < 0.4 else dice.choice((*_ATTACKED, dice.randint(1, 65535)))
-    count, rate = spread_int(dice, 150, 900), spread(dice, 50, 3_000)
+    count, rate = intrusion.volume(150, 900), intrusion.pace(50, 3_000)
     least = spread_int(dice, 1, 1_300)
     size = (least, dice.choice((least, 1_400)))
     floods.udp_flood(site.wire, at, sources, target, port, count, rate, size)
@@ -83,7 +83,7 @@ def _datagrams(intrusion: Intrusion, at: float) -> None:
 def _echoes(intrusion: Intrusion, at: float) -> None:
     site, dice = intrusion.site, intrusion.site.wire.random
     sources, target = _ends(intrusion)
-    count, rate = spread_int(dice, 150, 700), spread(dice, 30, 2_000)
+    count, rate = intrusion.volume(150, 700), intrusion.pace(30, 2_000)
     size = dice.choice((32, 56, 56, 1_000, 1_400))
     floods.icmp_flood(site.wire, at, sources, target, count, rate, size)
 
@@ -98,7 +98,7 @@ def _amplified(intrusion: Intrusion, at: float) -> None:
     else:
         reflectors = [site.remote() for _ in range(spread_int(dice, 5, 80))]
         victim = intrusion.victim()
-    count, rate = spread_int(dice, 80, 350), spread(dice, 20, 1_000)
+    count, rate = intrusion.volume(80, 350), intrusion.pace(20, 1_000)
     floods.amplified(site.wire, at, reflectors, victim, service, count, rate, asked)
 
 

@@ -130,7 +130,7 @@ def infect(intrusion: Intrusion, at: float) -> None:
     """A worm, inward from machines that it has already, or outward from here."""
     site, dice = intrusion.site, intrusion.site.wire.random
     port, payload = dice.choice(_WORM_PORTS), spread_int(dice, 1_000, 70_000)
-    tries, rate = spread_int(dice, 30, 250), spread(dice, 0.5, 40)
+    tries, rate = intrusion.volume(30, 250), intrusion.pace(0.5, 40)
     datagram = dice.random() < 0.12
 
     def outward() -> Iterator[tuple[float, Host, int]]:

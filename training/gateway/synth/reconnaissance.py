@@ -8,7 +8,7 @@ from typing import Final
 
 from training.gateway.synth.attacks import scan as scans
 from training.gateway.synth.benign.lan import who_has
-from training.gateway.synth.draws import spread, spread_int
+from training.gateway.synth.draws import spread_int
 from training.gateway.synth.intrusion import Intrusion
 from training.gateway.synth.stack import Stack
 from training.gateway.synth.wire import Host
@@ -31,8 +31,8 @@ def inner_scan(intrusion: Intrusion, at: float) -> None:
 def _scan(intrusion: Intrusion, at: float, sources: list[Host], inside: bool) -> None:
     dice, end = intrusion.site.wire.random, intrusion.site.wire.end
     slow = dice.random() < 0.25
-    count = spread_int(dice, 12, 50) if slow else spread_int(dice, 25, 220)
-    gap = (end - max(at, 0)) / count if slow else 1 / spread(dice, 1.5, 150)
+    count = spread_int(dice, 12, 50) if slow else intrusion.volume(25, 220)
+    gap = (end - max(at, 0)) / count if slow else 1 / intrusion.pace(1.5, 150)
     udp = dice.random() < 0.15
     targets = (
         _by_port(intrusion, count)
@@ -49,7 +49,7 @@ def _by_port(intrusion: Intrusion, count: int) -> list[tuple[Host, int]]:
     dice = intrusion.site.wire.random
     targets = [intrusion.victim() for _ in range(dice.choice((1, 1, 1, 2)))]
     most = dice.choice((1_024, 10_000, 65_535))
-    ports = dice.sample(range(1, most), count // len(targets))
+    ports = dice.sample(range(1, most), min(most - 1, count // len(targets)))
     ports += dice.sample(_SWEPT, 6)
     dice.shuffle(ports)
     return list(dict.fromkeys((target, port) for target in targets for port in ports))

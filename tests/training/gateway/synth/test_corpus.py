@@ -20,12 +20,13 @@ def ignore(done: int) -> None:
 
 def test_what_is_written_is_what_is_said(tmp_path: Path) -> None:
     told: list[int] = []
-    corpus = write_corpus(tmp_path / "new", 6, 0.2, 1, told.append)
-    assert told == [1, 2, 3, 4, 5, 6]
+    corpus = write_corpus(tmp_path / "new", 10, 0.2, 1, told.append)
+    assert told == list(range(1, 11))
     assert {each.path for each in Corpus.load(tmp_path / "new" / "corpus.toml").capture} == {
         each.path for each in corpus.capture
     }
-    assert [each.split for each in corpus.capture].count("validation") == 1
+    splits = [each.split for each in corpus.capture]
+    assert [splits.count("validation"), splits.count("held-out")] == [1, 1]
     for each in corpus.capture:
         path = tmp_path / "new" / each.path
         assert hashlib.sha256(path.read_bytes()).hexdigest() == each.sha256
