@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from agent.config import GuardSettings
 from agent.decision import Verdict
+from agent.guard import floors_of, sure_of
 from agent.observation import FEATURES
 from training import checkpoint
 from training.gateway.settings import Blueprint
 from training.memory import Memory
 from training.networks import ActorCritic, FlatActorCritic
+
+FLOORS: Final = floors_of(GuardSettings())
+"""Least probabilities of throttle, block and isolate."""
 
 
 class NoMemory(Memory):
@@ -70,10 +75,18 @@ class Chooser:
     @torch.no_grad()
     def logits(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(n, F)`` observations to ``(n, 4)`` logits."""
-        found: NDArray[np.float32] = self._logits(torch.from_numpy(observations)).numpy()
+        device = next(self._logits.parameters()).device
+        found: NDArray[np.float32] = (
+            self._logits(torch.from_numpy(observations).to(device)).cpu().numpy()
+        )
         return found
 
-    @torch.no_grad()
     def __call__(self, obs: torch.Tensor) -> torch.Tensor:
-        """The likeliest actions ``(B,)``."""
-        return self._logits(obs).argmax(1)
+        """Actions ``(B,)``, as far as a guard lets them through."""
+        return guarded(self.logits(obs.cpu().numpy())).to(obs.device)
+
+
+def guarded(logits: NDArray[np.float32]) -> torch.Tensor:
+    """The likeliest actions ``(B,)`` of logits ``(B, 4)``, by the guard's default floors."""
+    proposed = logits.argmax(axis=1).astype(np.uint8)
+    return torch.from_numpy(sure_of(logits, proposed, FLOORS)).long()

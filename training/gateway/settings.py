@@ -55,6 +55,15 @@ class World(BaseModel):
     evaluate_every: Positive = Field(20, description="rollouts between looks at the validation")
 
 
+class Limits(BaseModel):
+    """What legitimate traffic bears, of the validation captures of each corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    harm: Fraction = Field(0.001, description="share of legitimate flows that may be stopped")
+    slowed: Fraction = Field(0.005, description="the same of those that may be throttled")
+
+
 class Plan(BaseModel):
     """A whole training run."""
 
@@ -71,9 +80,11 @@ class Plan(BaseModel):
     world: World = World()
     surroundings: Surroundings = Surroundings()
     rewards: Rewards = Rewards()
+    limits: Limits = Limits()
     teacher: str | None = Field(
         "playbook",
-        description="playbook, passages, lm, encoder, random, or a model's file; None: none",
+        description="playbook, passages, lm, encoder, random, hindsight, or a model's file;"
+        " None: none",
     )
     unqualified: bool = Field(
         False, description="take a language model that failed its examination, or had none"

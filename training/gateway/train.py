@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 
@@ -14,18 +15,21 @@ from training.checkpoint import save
 from training.device import pick
 from training.env import Transition
 from training.errors import CorpusError
+from training.gateway.caution import Cautious, cautious, outright
 from training.gateway.corpus import Corpus, Split
+from training.gateway.earned import earned
 from training.gateway.env import Gateway
+from training.gateway.hindsight import HINDSIGHT, Hindsight
 from training.gateway.leave_out import leave_out
 from training.gateway.library import Recorded, recordings_of
 from training.gateway.policy import Chooser, fresh
 from training.gateway.recording import Recording
-from training.gateway.rewards import COMPONENTS, Rewards
-from training.gateway.score import score
+from training.gateway.rewards import COMPONENTS
 from training.gateway.settings import Plan, PPOSettings
 from training.gateway.tape import Tape
 from training.gateway.teachers import make_teacher
-from training.guidance import Guide
+from training.guidance import Guide, TeacherGuide
+from training.networks import ActorCritic
 from training.ppo import PPO
 from training.run import run
 
@@ -37,15 +41,13 @@ class GatewayPPO(PPO):
 
     Args:
         env, network, settings, guide: as of `PPO`.
-        look: what a network earns on the validation recordings, the mean of them.
+        look: what a network is worth on the validation recordings.
         every: rollouts from one look to the next.
     """
 
     settings: PPOSettings
 
-    def __init__(
-        self, *arguments: Any, look: Callable[[torch.nn.Module], float], every: int
-    ) -> None:
+    def __init__(self, *arguments: Any, look: Callable[[ActorCritic], float], every: int) -> None:
         super().__init__(*arguments)
         self._look, self._every, self._rollouts = look, every, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
@@ -113,7 +115,9 @@ def train(
         show: called with every row of metrics.
 
     Returns:
-        As :func:`training.run.run`, and of the best network its ``validation`` and ``best_steps``.
+        As :func:`training.run.run`, and of the best network its ``validation``, what it earns of
+        what is at stake, the mean over recordings; ``best_steps``; ``caution``; and ``costs``, of
+        each corpus's validation.
 
     Raises:
         CorpusError: a corpus cannot be used, or has nothing to train or to validate on.
@@ -123,11 +127,9 @@ def train(
     """
     place = pick(device)
 
-    def known(split: Split) -> list[Recording]:
-        found = recorded(plan, cache, split, processes)
-        return [leave_out(each.recording, plan.without) for each in found]
-
-    learned, others = known("train"), known("validation")
+    learned = [each for corpus in known(plan, cache, "train", processes) for each in corpus]
+    corpora = known(plan, cache, "validation", processes)
+    others = [each for corpus in corpora for each in corpus]
     network = fresh(plan.network, plan.ppo.seed).to(place)
     env = Gateway(
         plan.ppo.num_envs,
@@ -138,24 +140,46 @@ def train(
         window=plan.world.episode,
         noise=plan.world.noise,
     )
-    guide = None
-    if plan.teacher is not None:
-        teacher = make_teacher(plan.teacher, seed=plan.ppo.seed, unqualified=plan.unqualified)
-        guide = Guide(teacher, plan.guidance)
+
+    def look(network: ActorCritic) -> float:
+        chooses = Cautious(network, outright(network, corpora, plan.limits))
+        return earned(others, chooses, plan.rewards).share
+
     learner = GatewayPPO(
-        *(env, network, plan.ppo, guide),
-        look=lambda network: earnings(others, network, plan.rewards).share,
-        every=plan.world.evaluate_every,
+        *(env, network, plan.ppo, _guide(plan, env)), look=look, every=plan.world.evaluate_every
     )
     about = plan.model_dump(mode="json")
 
     def finish(result: dict[str, Any]) -> None:
         network.load_state_dict(learner.best["weights"])
-        result["validation"] = learner.best["validation"]
+        caution, costs = cautious(network, corpora, plan.limits)
+        caution.instil(network)
+        result["validation"] = earned(others, Chooser(network), plan.rewards).share
         result["best_steps"] = learner.best["steps"]
+        result["caution"] = asdict(caution)
+        result["costs"] = [asdict(each) for each in costs]
         save(folder / CHECKPOINT, network, plan.network, {**about, **result})
 
     return run(learner, folder, about, ending=plan.ending, show=show, finish=finish)
+
+
+def _guide(plan: Plan, env: Gateway) -> Guide | None:
+    if plan.teacher is None:
+        return None
+    if plan.teacher == HINDSIGHT:
+        return Hindsight(env.tape, plan.guidance)
+    teacher = make_teacher(plan.teacher, seed=plan.ppo.seed, unqualified=plan.unqualified)
+    return TeacherGuide(teacher, plan.guidance)
+
+
+def known(plan: Plan, cache: Path, split: Split, processes: int) -> list[list[Recording]]:
+    """The recordings of a split, corpus by corpus, without what is left out.
+
+    Raises:
+        CorpusError: there is none, or a corpus cannot be used.
+    """
+    found = _by_corpus(plan, cache, split, processes)
+    return [[leave_out(each.recording, plan.without) for each in corpus] for corpus in found]
 
 
 def recorded(plan: Plan, cache: Path, split: Split, processes: int) -> list[Recorded]:
@@ -164,40 +188,19 @@ def recorded(plan: Plan, cache: Path, split: Split, processes: int) -> list[Reco
     Raises:
         CorpusError: there is none, or a corpus cannot be used.
     """
+    return [each for corpus in _by_corpus(plan, cache, split, processes) for each in corpus]
+
+
+def _by_corpus(plan: Plan, cache: Path, split: Split, processes: int) -> list[list[Recorded]]:
+    """The recordings of a split, corpus by corpus.
+
+    Raises:
+        CorpusError: there is none, or a corpus cannot be used.
+    """
     found = []
     for manifest, folder in zip(plan.corpora, plan.folders, strict=True):
         captures = Corpus.load(manifest).of(split)
-        found += recordings_of(captures, folder, cache, processes=processes)
-    if not found:
+        found.append(recordings_of(captures, folder, cache, processes=processes))
+    if not any(found):
         raise CorpusError(f"no capture is for {split}: {', '.join(map(str, plan.corpora))}")
     return found
-
-
-class Earnings(NamedTuple):
-    """What a policy earns on R recordings.
-
-    Attributes:
-        points: ``(R,)``.
-        stakes: ``(R,)``, what there was to gain and to lose.
-    """
-
-    points: torch.Tensor
-    stakes: torch.Tensor
-
-    @property
-    def share(self) -> float:
-        """Points over stakes, the mean over recordings: 1 is all that there is to gain."""
-        return float((self.points / self.stakes).mean())
-
-
-def earnings(recordings: Sequence[Recording], network: Any, rewards: Rewards) -> Earnings:
-    """What a network earns that plays recordings from end to end."""
-    totals = score(recordings, Chooser(network), rewards)
-    points = torch.stack([totals[name] for name in COMPONENTS]).sum(0)
-    return Earnings(points, torch.tensor([_stakes(each, rewards) for each in recordings]))
-
-
-def _stakes(recording: Recording, rewards: Rewards) -> float:
-    """What stopping everything malicious earns and stopping everything else costs."""
-    gain = rewards.stop_malicious * (recording.label == 1).sum()
-    return max(1.0, float(gain - rewards.stop_legitimate * (recording.label == 0).sum()))

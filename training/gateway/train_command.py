@@ -11,7 +11,7 @@ import typer
 from training.gateway.corpus import manifest_path
 from training.gateway.leave_out import families_named
 from training.gateway.rewards import SHIPPED, Rewards
-from training.gateway.settings import Blueprint, Plan, PPOSettings, World
+from training.gateway.settings import Blueprint, Limits, Plan, PPOSettings, World
 from training.gateway.surroundings import Surroundings
 from training.options import with_options
 from training.progress import training_bar
@@ -29,7 +29,8 @@ Reward = Annotated[Path, typer.Option(help="the table of rewards")]
 Guide = Annotated[
     str,
     typer.Option(
-        "--teacher", help="guides: playbook, passages, lm, encoder, random, or a model's file"
+        "--teacher",
+        help="guides: playbook, passages, lm, encoder, random, hindsight, or a model's file",
     ),
 ]
 Unqualified = Annotated[
@@ -45,6 +46,7 @@ Processes = Annotated[int, typer.Option(min=1, help="that make recordings")]
     ending=Ending,
     world=World,
     surroundings=Surroundings,
+    limits=Limits,
     guidance=Guidance,
 )
 def train_command(
@@ -55,6 +57,7 @@ def train_command(
     ending: Ending,
     world: World,
     surroundings: Surroundings,
+    limits: Limits,
     guidance: Guidance,
     folders: Folders = None,
     reward: Reward = SHIPPED,
@@ -86,7 +89,7 @@ def train_command(
         without=families_named(without or []),
         network=blueprint, ppo=settings, ending=ending, world=world, surroundings=surroundings,
         rewards=Rewards.load(reward), teacher=None if unguided else teacher,
-        unqualified=unqualified, guidance=guidance,
+        limits=limits, unqualified=unqualified, guidance=guidance,
     )  # fmt: skip
     with training_bar("training", settings.steps) as show:
         result = train(folder, plan, cache=cache, device=device, processes=processes, show=show)

@@ -37,7 +37,8 @@ def test_it_learns_to_stop_a_scan_and_to_leave_the_rest_alone(tmp_path: Path) ->
     _train(
         tmp_path / "run", "--unguided", "--steps", "50000", "--evaluate-every", "50",
         "--learning-rate", "0.003",
-        "--moves", "0", "--gives-up", "0", "--ids", "0",
+        "--moves", "0", "--gives-up", "0", "--ids", "0", "--retries", "0", "--leaves", "0",
+        "--harm", "1", "--slowed", "1",
     )  # fmt: skip
     network, blueprint, about = read(tmp_path / "run" / "network.pt")
     assert blueprint.hidden == [64, 64]
@@ -83,3 +84,26 @@ def test_a_corpus_without_validation_is_refused(tmp_path: Path) -> None:
              "--folder", str(SAMPLES), "--cache", str(tmp_path / "cache"), "--processes", "1"],
             catch_exceptions=False,
         )  # fmt: skip
+
+
+def test_hindsight_teaches_without_any_reward(tmp_path: Path) -> None:
+    """Nothing is left of rewards but the advice: who is told what was right stops the scan."""
+    _train(
+        tmp_path / "run", "--teacher", "hindsight", "--steps", "4096", "--harm", "1",
+        "--reward-scale", "1e-9", "--full-until", "1000000",
+    )  # fmt: skip
+    network, _, _ = read(tmp_path / "run" / "network.pt")
+    (recorded,) = recordings_of([sample("scan")], SAMPLES, tmp_path / "cache")
+    totals = score([recorded.recording], Chooser(network), Rewards())
+    assert sum(float(totals[name]) for name in totals if name != "decisions") > 0
+
+
+def test_what_validation_bears_is_held(tmp_path: Path) -> None:
+    """The checkpoint has caution in it, and says how much and what it costs."""
+    _train(tmp_path / "run", "--teacher", "hindsight", "--steps", "8192")
+    network, _, about = read(tmp_path / "run" / "network.pt")
+    (recorded,) = recordings_of([sample("home")], SAMPLES, tmp_path / "cache")
+    totals = score([recorded.recording], Chooser(network), Rewards())
+    assert totals["stop_legitimate"].item() == 0
+    assert about["costs"] == [{"stopped": 0.0, "slowed": 0.0}]
+    assert about["caution"]["heat"] >= 1
