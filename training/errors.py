@@ -11,6 +11,7 @@
     ├── StudyError          a study that cannot be run, or metrics that cannot be read
     ├── DeviceMissing       torch has no such device here
     ├── CorpusError         a corpus or one of its captures cannot be used
+    ├── JournalError        an export of the agent's journal cannot be learned from
     ├── TeacherError        a language model or its file cannot be used
     └── EnvContractError    a playground that breaks the ``VectorEnv`` contract
 
@@ -50,6 +51,10 @@ class DeviceMissing(SluiceError):
 
 class CorpusError(SluiceError):
     """A corpus's manifest, or a capture or label file of it, cannot be used; says which."""
+
+
+class JournalError(SluiceError):
+    """An export of the agent's journal has a line that cannot be used, or nothing to learn from."""
 
 
 class TeacherError(SluiceError):

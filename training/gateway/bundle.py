@@ -1,0 +1,150 @@
+"""A trained network as the bundle that a box loads, with a card that says what it is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.bundle import Bundle
+from agent.observation import FEATURES, SCHEMA_HASH
+from training.gateway.evaluate import Evaluation, Outcome
+from training.gateway.policy import Logits, read
+from training.gateway.recording import Recording
+from training.policy_bundle import bundle
+from training.report import table
+
+DESCRIPTION: Final = (
+    "Trained by reinforcement learning (PPO, guided early by a teacher) on replayed traffic of"
+    " {corpora}."
+)
+_CARD: Final = """# {name}
+
+{description}
+
+- Inputs: {features} features of a flow, its hosts, alerts and the rules in force (schema {schema}).
+- Outputs: logits of allow, throttle, block, isolate.
+- Trained for {steps:,} decisions, seed {seed}, teacher {teacher}; the network of step {best:,}
+  earned most on the validation captures and was kept. Families left unlabelled: {without}.
+- Caution: logits divided by {heat:.3g}, and {nats:.3g} added to that of "allow", so that the
+  guard's default floors lie where validation's legitimate flows bear them.
+
+## What it does on captures that it never saw
+
+{evaluated}: {flows:,} malicious and {legitimate:,} legitimate flows, replayed through the agent and
+its guard. "After packets" is how many of a stopped flow passed, in the median.
+
+{outcomes}
+
+## Where it fails
+
+- Attacks that look like use: a single malicious request, web attacks and exploits pass as any other
+  request. Supply the alerts of an intrusion detection system (`--alerts`) to act on them.
+- Families with a low share above, and whatever is unlike the traffic that it was trained on.
+- Legitimate programs that behave like scanners (peer-to-peer, monitoring) are what it errs on most.
+  Start in shadow mode and put on the allow-list what must never be touched.
+
+## Make it again
+
+`{command}`, then `sluice-train gateway bundle`; docs/gateway.md has the details, and how to add
+your own captures or learn from your analysts' verdicts.
+"""
+
+
+def make_bundle(
+    checkpoint: Path,
+    out: Path,
+    *,
+    name: str,
+    recordings: Sequence[Recording],
+    found: Evaluation,
+    evaluated: str,
+    command: str,
+) -> Bundle:
+    """Write a checkpoint as a bundle, and its public key beside it.
+
+    Args:
+        checkpoint: of `training.gateway.train`.
+        out: the bundle.
+        name: of the policy.
+        recordings: whose legitimate observations are the ordinary state that explanations
+            compare with.
+        found: what the policy did on captures.
+        evaluated: which those are, in words.
+        command: how the policy was made.
+
+    Raises:
+        PolicyError: the file is no checkpoint.
+    """
+    network, _, about = read(checkpoint)
+    corpora = " and ".join(sorted({Path(path).parent.name for path in about["corpora"]}))
+    description = DESCRIPTION.format(corpora=corpora)
+    card = _CARD.format(
+        name=name, description=description, features=len(FEATURES), schema=SCHEMA_HASH,
+        steps=int(about["steps"]), seed=about["ppo"]["seed"], teacher=about["teacher"] or "none",
+        best=int(about["best_steps"]), without=", ".join(about["without"]) or "none",
+        heat=about["caution"]["heat"], nats=about["caution"]["nats"], evaluated=evaluated,
+        flows=found.all_malicious.flows, legitimate=found.all_benign.flows,
+        outcomes=_outcomes(found), command=command,
+    )  # fmt: skip
+    return bundle(
+        out,
+        Logits(network),
+        name=name,
+        kind="guided PPO on replayed traffic",
+        description=description,
+        baseline=ordinary(recordings),
+        provenance={**about, "evaluated": evaluated, "outcomes": as_json(found)},
+        model_card=card,
+    )
+
+
+def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:
+    """The mean observation ``(F,)`` of legitimate flows."""
+    total, count = np.zeros(len(FEATURES)), 0
+    for each in recordings:
+        legitimate = each.observations[each.label[each.flow] == 0]
+        total += legitimate.sum(axis=0)
+        count += len(legitimate)
+    return (total / max(1, count)).astype(np.float32)
+
+
+def as_json(found: Evaluation) -> dict[str, Any]:
+    """Families by name, and the totals; what is not a number is null."""
+
+    def outcome(each: Outcome) -> dict[str, float | None]:
+        return {k: None if math.isnan(v) else v for k, v in asdict(each).items()}
+
+    return {
+        "malicious": {name: outcome(each) for name, each in found.malicious.items()},
+        "benign": {name: outcome(each) for name, each in found.benign.items()},
+        "all_malicious": outcome(found.all_malicious),
+        "all_benign": outcome(found.all_benign),
+    }
+
+
+def _outcomes(found: Evaluation) -> str:
+    """Markdown."""
+    heads = ["family", "flows", "stopped", "throttled", "after packets", "bytes passed"]
+    rows = [
+        *_rows("**all malicious**", found.all_malicious, found.malicious),
+        *_rows("**all legitimate**", found.all_benign, found.benign),
+    ]
+    return table(heads, rows)
+
+
+def _rows(title: str, whole: Outcome, families: Mapping[str, Outcome]) -> list[list[str]]:
+    return [_row(title, whole), *(_row(name, each) for name, each in families.items())]
+
+
+def _row(name: str, each: Outcome) -> list[str]:
+    packets = "–" if math.isnan(each.packets) else f"{each.packets:.0f}"
+    return [
+        name, f"{each.flows:,}", f"{each.stopped:.2%}", f"{each.throttled:.2%}",
+        packets, f"{each.bytes_passed:.1%}",
+    ]  # fmt: skip
