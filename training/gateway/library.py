@@ -19,7 +19,7 @@ from training.gateway.labelling import labels_of
 from training.gateway.record import record
 from training.gateway.recording import Recording
 
-_FORM: Final = 1  # of recordings; a new one makes all of them anew
+_FORM: Final = 2  # of recordings; a new one makes all of them anew
 
 
 class Recorded(NamedTuple):

@@ -55,6 +55,18 @@ class World(BaseModel):
     evaluate_every: Positive = Field(20, description="rollouts between looks at the validation")
 
 
+class Rehearsal(BaseModel):
+    """What is learned by hindsight before anything is played."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rehearsal: int = Field(
+        0, ge=0, description="steps down the gradient on what was right at recorded points; 0: none"
+    )
+    rehearsal_batch: Positive = Field(4096, description="decision points in each of them")
+    rehearsal_rate: float = Field(1e-3, gt=0, description="learning rate of Adam, at the start")
+
+
 class Limits(BaseModel):
     """What legitimate traffic bears, of the validation captures of each corpus."""
 
@@ -80,11 +92,11 @@ class Plan(BaseModel):
     world: World = World()
     surroundings: Surroundings = Surroundings()
     rewards: Rewards = Rewards()
+    rehearsal: Rehearsal = Rehearsal()
     limits: Limits = Limits()
     teacher: str | None = Field(
         "playbook",
-        description="playbook, passages, lm, encoder, random, hindsight, or a model's file;"
-        " None: none",
+        description="playbook, passages, lm, encoder, random, or a model's file; None: none",
     )
     unqualified: bool = Field(
         False, description="take a language model that failed its examination, or had none"

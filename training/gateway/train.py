@@ -19,7 +19,7 @@ from training.gateway.caution import Cautious, cautious, outright
 from training.gateway.corpus import Corpus, Split
 from training.gateway.earned import earned
 from training.gateway.env import Gateway
-from training.gateway.hindsight import HINDSIGHT, Hindsight
+from training.gateway.hindsight import rehearse
 from training.gateway.leave_out import leave_out
 from training.gateway.library import Recorded, recordings_of
 from training.gateway.policy import Chooser, fresh
@@ -41,15 +41,22 @@ class GatewayPPO(PPO):
 
     Args:
         env, network, settings, guide: as of `PPO`.
+        begin: what is done to the network before anything is played.
         look: what a network is worth on the validation recordings.
         every: rollouts from one look to the next.
     """
 
     settings: PPOSettings
 
-    def __init__(self, *arguments: Any, look: Callable[[ActorCritic], float], every: int) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        begin: Callable[[ActorCritic], object],
+        look: Callable[[ActorCritic], float],
+        every: int,
+    ) -> None:
         super().__init__(*arguments)
-        self._look, self._every, self._rollouts = look, every, 0
+        self._begin, self._look, self._every, self._rollouts = begin, look, every, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
         self._gained = torch.zeros(len(COMPONENTS), device=self.generator.device)
 
@@ -72,6 +79,9 @@ class GatewayPPO(PPO):
             Metrics of PPO; the reward's components, points per decision; and ``validation``, which
             is not a number where nobody looked.
         """
+        if not self._rollouts:
+            self._begin(self.network)
+            self._keep_best()
         self._gained.zero_()
         metrics = super().iterate()
         gained = (self._gained / self.settings.rollout).tolist()
@@ -79,11 +89,16 @@ class GatewayPPO(PPO):
         self._rollouts += 1
         found = math.nan
         if self._rollouts % self._every == 0 or self.progress >= 1:
-            found = self._look(self.network)
-            if found > self.best["validation"]:
-                weights = copy.deepcopy(self.network.state_dict())
-                self.best = {"validation": found, "steps": self.steps_done, "weights": weights}
+            found = self._keep_best()
         return {**metrics, "validation": found}
+
+    def _keep_best(self) -> float:
+        """Look at the network, and keep it if it is the best so far."""
+        found = self._look(self.network)
+        if found > self.best["validation"]:
+            weights = copy.deepcopy(self.network.state_dict())
+            self.best = {"validation": found, "steps": self.steps_done, "weights": weights}
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on bit for bit."""
@@ -141,12 +156,21 @@ def train(
         noise=plan.world.noise,
     )
 
+    def begin(network: ActorCritic) -> None:
+        rehearse(
+            network, learned, env.tape, plan.rehearsal,
+            noise=plan.world.noise, generator=env.generator,
+        )  # fmt: skip
+
     def look(network: ActorCritic) -> float:
         chooses = Cautious(network, outright(network, corpora, plan.limits))
         return earned(others, chooses, plan.rewards).share
 
     learner = GatewayPPO(
-        *(env, network, plan.ppo, _guide(plan, env)), look=look, every=plan.world.evaluate_every
+        *(env, network, plan.ppo, _guide(plan)),
+        begin=begin,
+        look=look,
+        every=plan.world.evaluate_every,
     )
     about = plan.model_dump(mode="json")
 
@@ -163,11 +187,9 @@ def train(
     return run(learner, folder, about, ending=plan.ending, show=show, finish=finish)
 
 
-def _guide(plan: Plan, env: Gateway) -> Guide | None:
+def _guide(plan: Plan) -> Guide | None:
     if plan.teacher is None:
         return None
-    if plan.teacher == HINDSIGHT:
-        return Hindsight(env.tape, plan.guidance)
     teacher = make_teacher(plan.teacher, seed=plan.ppo.seed, unqualified=plan.unqualified)
     return TeacherGuide(teacher, plan.guidance)
 

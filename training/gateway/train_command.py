@@ -11,7 +11,7 @@ import typer
 from training.gateway.corpus import manifest_path
 from training.gateway.leave_out import families_named
 from training.gateway.rewards import SHIPPED, Rewards
-from training.gateway.settings import Blueprint, Limits, Plan, PPOSettings, World
+from training.gateway.settings import Blueprint, Limits, Plan, PPOSettings, Rehearsal, World
 from training.gateway.surroundings import Surroundings
 from training.options import with_options
 from training.progress import training_bar
@@ -30,7 +30,7 @@ Guide = Annotated[
     str,
     typer.Option(
         "--teacher",
-        help="guides: playbook, passages, lm, encoder, random, hindsight, or a model's file",
+        help="guides: playbook, passages, lm, encoder, random, or a model's file",
     ),
 ]
 Unqualified = Annotated[
@@ -46,6 +46,7 @@ Processes = Annotated[int, typer.Option(min=1, help="that make recordings")]
     ending=Ending,
     world=World,
     surroundings=Surroundings,
+    rehearsal=Rehearsal,
     limits=Limits,
     guidance=Guidance,
 )
@@ -57,6 +58,7 @@ def train_command(
     ending: Ending,
     world: World,
     surroundings: Surroundings,
+    rehearsal: Rehearsal,
     limits: Limits,
     guidance: Guidance,
     folders: Folders = None,
@@ -89,7 +91,7 @@ def train_command(
         without=families_named(without or []),
         network=blueprint, ppo=settings, ending=ending, world=world, surroundings=surroundings,
         rewards=Rewards.load(reward), teacher=None if unguided else teacher,
-        limits=limits, unqualified=unqualified, guidance=guidance,
+        rehearsal=rehearsal, limits=limits, unqualified=unqualified, guidance=guidance,
     )  # fmt: skip
     with training_bar("training", settings.steps) as show:
         result = train(folder, plan, cache=cache, device=device, processes=processes, show=show)

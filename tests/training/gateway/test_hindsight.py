@@ -1,4 +1,4 @@
-"""Hindsight: advice by labels."""
+"""Hindsight: what was right, and how it is learned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import torch
 from agent.decision import Verdict
 from agent.observation import NAMES
 from tests.training.gateway.by_hand import BENIGN, MALICIOUS, UNKNOWN, recording
-from training.gateway.env import Gateway
-from training.gateway.hindsight import Hindsight, right
-from training.gateway.policy import NoMemory
+from training.gateway.hindsight import _until, rehearse, right
+from training.gateway.policy import Chooser, build
 from training.gateway.recording import Recording
-from training.gateway.rewards import Rewards
-from training.gateway.surroundings import Surroundings
+from training.gateway.settings import Blueprint, Rehearsal
 from training.gateway.tape import Tape
-from training.settings import Guidance
 
 _CPU = torch.device("cpu")
 
@@ -40,18 +37,27 @@ def test_strangers_are_blocked_and_a_host_that_mostly_attacks_is_cut_off() -> No
     ]
 
 
-def test_of_what_nobody_knows_it_says_what_the_policy_says() -> None:
-    made = recording([(0, UNKNOWN, 0), (1, MALICIOUS, 1)])
-    tape = Tape([made], _CPU)
-    env = Gateway(
-        2, torch.Generator().manual_seed(0), tape,
-        rewards=Rewards(), surroundings=Surroundings.still(),
+def test_each_family_counts_by_the_square_root_of_its_points() -> None:
+    """Of malicious points 4 are scans and 1 a worm: chances 2 to 1, and half for the rest."""
+    made = recording([*((n, MALICIOUS, n) for n in range(5)), (5, BENIGN, 5), (6, UNKNOWN, 6)])
+    family = np.array([*["scan"] * 4, "worm", "web", ""])
+    chances = _until([replace(made, family=family)]).diff(prepend=torch.zeros(1))
+    np.testing.assert_allclose(chances, [1 / 12] * 4 + [1 / 6, 1 / 2, 0], atol=1e-12)
+
+
+def test_what_can_be_told_apart_is_learned() -> None:
+    """The first feature tells who is malicious, but for noise, and the second who is local."""
+    made = recording([(n, (MALICIOUS, BENIGN)[n % 2], n) for n in range(100)])
+    observations = made.observations.copy()
+    observations[::2, NAMES.index("duration")] = 1.0
+    made = replace(made, observations=observations)
+    network = build(Blueprint(hidden=[16]))
+    tape, told = Tape([made], _CPU), list[dict[str, float]]()
+    rehearse(
+        network, [made], tape, Rehearsal(rehearsal=300, rehearsal_batch=64, rehearsal_rate=0.01),
+        noise=0.1, generator=torch.Generator().manual_seed(1), show=told.append,
     )  # fmt: skip
-    everywhere = torch.ones(2, dtype=torch.bool)
-    env.place(
-        everywhere, torch.zeros(2, dtype=torch.long), torch.tensor([0, 1]), torch.tensor([2, 2])
-    )
-    own = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
-    guide = Hindsight(tape, Guidance())
-    advice = guide.advise(env, NoMemory(), torch.zeros(2, 1), own.log())
-    np.testing.assert_allclose(advice, [[0.7, 0.1, 0.1, 0.1], [0, 0, 1, 0]], rtol=1e-6)
+    actions = Chooser(network)(torch.from_numpy(made.observations))
+    assert actions.tolist() == [Verdict.BLOCK, Verdict.ALLOW] * 50
+    assert [each["updates"] for each in told] == [100, 200, 300]
+    assert told[-1]["loss"] < 0.1

@@ -86,11 +86,11 @@ def test_a_corpus_without_validation_is_refused(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-def test_hindsight_teaches_without_any_reward(tmp_path: Path) -> None:
-    """Nothing is left of rewards but the advice: who is told what was right stops the scan."""
+def test_hindsight_comes_before_anything_is_played(tmp_path: Path) -> None:
+    """PPO has next to no learning rate: what stops the scan was learned before."""
     _train(
-        tmp_path / "run", "--teacher", "hindsight", "--steps", "4096", "--harm", "1",
-        "--reward-scale", "1e-9", "--full-until", "1000000",
+        tmp_path / "run", "--unguided", "--rehearsal", "200", "--rehearsal-batch", "256",
+        "--steps", "1024", "--learning-rate", "1e-9", "--harm", "1", "--slowed", "1",
     )  # fmt: skip
     network, _, _ = read(tmp_path / "run" / "network.pt")
     (recorded,) = recordings_of([sample("scan")], SAMPLES, tmp_path / "cache")
@@ -100,7 +100,7 @@ def test_hindsight_teaches_without_any_reward(tmp_path: Path) -> None:
 
 def test_what_validation_bears_is_held(tmp_path: Path) -> None:
     """The checkpoint has caution in it, and says how much and what it costs."""
-    _train(tmp_path / "run", "--teacher", "hindsight", "--steps", "8192")
+    _train(tmp_path / "run", "--unguided", "--rehearsal", "200", "--steps", "2048")
     network, _, about = read(tmp_path / "run" / "network.pt")
     (recorded,) = recordings_of([sample("home")], SAMPLES, tmp_path / "cache")
     totals = score([recorded.recording], Chooser(network), Rewards())
