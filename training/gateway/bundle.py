@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +18,14 @@ from training.gateway.recording import Recording
 from training.policy_bundle import bundle
 from training.report import table
 
-DESCRIPTION: Final = (
-    "Trained by reinforcement learning (PPO, guided early by a teacher) on replayed traffic of"
-    " {corpora}."
-)
+DESCRIPTION: Final = "Trained by reinforcement learning (PPO) on replayed traffic: {corpora}."
 _CARD: Final = """# {name}
 
 {description}
 
 - Inputs: {features} features of a flow, its hosts, alerts and the rules in force (schema {schema}).
 - Outputs: logits of allow, throttle, block, isolate.
-- Trained for {steps:,} decisions, seed {seed}, teacher {teacher}; the network of step {best:,}
+- Trained for {steps:,} decisions, seed {seed}, {guided}; the network of step {best:,}
   earned most on the validation captures and was kept. Families left unlabelled: {without}.
 - Caution: logits divided by {heat:.3g}, and {nats:.3g} added to that of "allow", so that the
   guard's default floors lie where validation's legitimate flows bear them.
@@ -51,8 +47,8 @@ its guard. "After packets" is how many of a stopped flow passed, in the median.
 
 ## Make it again
 
-`{command}`, then `sluice-train gateway bundle`; docs/gateway.md has the details, and how to add
-your own captures or learn from your analysts' verdicts.
+`make train`, then `sluice-train gateway bundle`; docs/gateway.md has the details, and how to add
+your own captures or learn from your analysts' verdicts. The manifest has all settings.
 """
 
 
@@ -64,7 +60,6 @@ def make_bundle(
     recordings: Sequence[Recording],
     found: Evaluation,
     evaluated: str,
-    command: str,
 ) -> Bundle:
     """Write a checkpoint as a bundle, and its public key beside it.
 
@@ -76,7 +71,6 @@ def make_bundle(
             compare with.
         found: what the policy did on captures.
         evaluated: which those are, in words.
-        command: how the policy was made.
 
     Raises:
         PolicyError: the file is no checkpoint.
@@ -86,22 +80,29 @@ def make_bundle(
     description = DESCRIPTION.format(corpora=corpora)
     card = _CARD.format(
         name=name, description=description, features=len(FEATURES), schema=SCHEMA_HASH,
-        steps=int(about["steps"]), seed=about["ppo"]["seed"], teacher=about["teacher"] or "none",
+        steps=int(about["steps"]), seed=about["ppo"]["seed"], guided=_guided(about),
         best=int(about["best_steps"]), without=", ".join(about["without"]) or "none",
         heat=about["caution"]["heat"], nats=about["caution"]["nats"], evaluated=evaluated,
         flows=found.all_malicious.flows, legitimate=found.all_benign.flows,
-        outcomes=_outcomes(found), command=command,
+        outcomes=_outcomes(found),
     )  # fmt: skip
     return bundle(
         out,
         Logits(network),
         name=name,
-        kind="guided PPO on replayed traffic",
+        kind=f"PPO on replayed traffic, {_guided(about)}",
         description=description,
         baseline=ordinary(recordings),
-        provenance={**about, "evaluated": evaluated, "outcomes": as_json(found)},
+        provenance={**about, "evaluated": evaluated, "outcomes": found.as_json()},
         model_card=card,
     )
+
+
+def _guided(about: Mapping[str, Any]) -> str:
+    """Who helped at the beginning, in words."""
+    hindsight = "rehearsed by hindsight" if about["rehearsal"]["rehearsal"] else ""
+    teacher = f"guided by {about['teacher']}" if about["teacher"] else ""
+    return " and ".join(filter(None, (hindsight, teacher))) or "unguided"
 
 
 def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:
@@ -112,20 +113,6 @@ def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:
         total += legitimate.sum(axis=0)
         count += len(legitimate)
     return (total / max(1, count)).astype(np.float32)
-
-
-def as_json(found: Evaluation) -> dict[str, Any]:
-    """Families by name, and the totals; what is not a number is null."""
-
-    def outcome(each: Outcome) -> dict[str, float | None]:
-        return {k: None if math.isnan(v) else v for k, v in asdict(each).items()}
-
-    return {
-        "malicious": {name: outcome(each) for name, each in found.malicious.items()},
-        "benign": {name: outcome(each) for name, each in found.benign.items()},
-        "all_malicious": outcome(found.all_malicious),
-        "all_benign": outcome(found.all_benign),
-    }
 
 
 def _outcomes(found: Evaluation) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +62,19 @@ class Evaluation:
     benign: Mapping[str, Outcome]
     all_malicious: Outcome
     all_benign: Outcome
+
+    def as_json(self) -> dict[str, Any]:
+        """Families by name, and the totals; what is not a number is null."""
+
+        def outcome(each: Outcome) -> dict[str, float | None]:
+            return {k: None if math.isnan(v) else v for k, v in asdict(each).items()}
+
+        return {
+            "malicious": {name: outcome(each) for name, each in self.malicious.items()},
+            "benign": {name: outcome(each) for name, each in self.benign.items()},
+            "all_malicious": outcome(self.all_malicious),
+            "all_benign": outcome(self.all_benign),
+        }
 
 
 def evaluate(

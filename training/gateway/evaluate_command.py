@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -58,7 +57,7 @@ def evaluate_command(
         told = aftermath(*given, advance=lambda: bar.advance(line)) if with_alerts else None
     if as_json:
         alerts = {} if told is None else {"alerts": alerts_json(*told)}
-        print(json.dumps(_as_json(found) | alerts))
+        print(json.dumps(found.as_json() | alerts))
         return
     console = Console(width=max(_WIDTH, Console().width), highlight=False)
     console.print(_table(found))
@@ -85,20 +84,6 @@ def _policy(name: str, key: Path | None) -> Judge:
     if name.endswith(".pt"):
         return Chooser(read(Path(name))[0])
     return load_policy(None if name == "default" else Path(name), key)
-
-
-def _as_json(found: Evaluation) -> dict[str, object]:
-    """Families by name, and the totals; what is not a number is null."""
-
-    def outcome(each: Outcome) -> dict[str, float | None]:
-        return {k: None if math.isnan(v) else v for k, v in asdict(each).items()}
-
-    return {
-        "malicious": {name: outcome(each) for name, each in found.malicious.items()},
-        "benign": {name: outcome(each) for name, each in found.benign.items()},
-        "all_malicious": outcome(found.all_malicious),
-        "all_benign": outcome(found.all_benign),
-    }
 
 
 def _table(found: Evaluation) -> Table:
