@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 OUT := out
 CAPTURE ?= tests/captures/home.pcap
 DEVICE ?= cpu
+CORPORA ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
 
-.PHONY: help setup replay test lint bench samples policy teacher encoder clean
+.PHONY: help setup replay test lint bench samples train policy teacher encoder clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +39,12 @@ samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated
 	$(BIN)/python -m tests.agent.flows.golden
 	$(BIN)/python -m tests.agent.flows.observation_page
 	$(BIN)/python -m tests.training.cage2.page
+
+train: $(VENV)/.dev  ## train a gateway's policy on synthetic traffic, and on what CORPORA names; write its page
+	@test -f $(OUT)/synthetic/corpus.toml || $(BIN)/sluice-train corpus synthesise --out $(OUT)/synthetic --count 300
+	@test -f $(OUT)/gateway/result.json || $(BIN)/sluice-train gateway train $(OUT)/gateway \
+	  --corpus $(OUT)/synthetic/corpus.toml $(CORPORA:%=--corpus %)
+	@$(BIN)/sluice-train gateway page $(OUT)/gateway --corpus $(OUT)/synthetic/corpus.toml
 
 policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
 	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice

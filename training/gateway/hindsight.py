@@ -4,17 +4,18 @@ In the lab every flow's label is known, as it is after an incident has been look
 seldom finds rare attacks: a policy that has learned to allow hardly ever tries anything else on
 them. So before anything is played, the actor learns from one who knows more than it sees (learning
 by cheating: Chen et al. 2019, arXiv 1912.12294) how likely each verdict is right given an
-observation. PPO makes of it what pays.
+observation. PPO makes of it what pays; since to PPO all that is surely malicious is alike, part of
+the loss stays with hindsight, and what is surer stays surer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
 
 from agent.observation import NAMES, TRANSFORMS, Transform
 from training.gateway.policy import Logits
@@ -31,70 +32,61 @@ _RIGHT: Final = (
     (0.0, 0.0, 1.0, 0.0),
     (0.0, 0.0, 0.0, 1.0),
 )
-_TELLS: Final = 100  # updates from one report to the next
 
 
-def rehearse(
-    network: ActorCritic,
-    recordings: list[Recording],
-    tape: Tape,
-    settings: Rehearsal,
-    *,
-    noise: float,
-    generator: torch.Generator,
-    show: Callable[[dict[str, float]], object] = lambda _: None,
-) -> None:
-    """Learn what was right.
+class Hindsight:
+    """What was right at recorded points.
 
-    Half of the points that are drawn are malicious. Within either half a family counts by the
-    square root of its points, so that no flood drowns the rest.
+    Half of the points that are drawn are malicious; within either half all points are alike. That
+    rare families count for no more than they are seems to matter: what cannot be told apart is
+    learned by heart otherwise, at the expense of whoever is like it.
 
     Args:
-        network: is changed.
         recordings: to learn from.
         tape: of them.
-        settings: how long, and how fast.
         noise: deviation that is added to logarithms in observations.
         generator: the source of chance, on the tape's device.
-        show: called now and then with ``updates`` and ``loss``, nats.
     """
-    verdicts, until = right(tape), _until(recordings).to(tape.obs.device)
-    vague = noise * torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(tape.obs.device)
-    policy, optimizer = Logits(network), adam(network, settings.rehearsal_rate)
-    for update in range(settings.rehearsal):
-        chance = torch.rand(
-            settings.rehearsal_batch, generator=generator, dtype=until.dtype, device=until.device
-        )
-        rows = torch.searchsorted(until, chance).clamp(max=len(until) - 1)
-        obs = tape.obs[rows]
-        error = torch.randn(obs.shape, generator=generator, device=obs.device)
-        obs = obs + vague * error * (obs != 0)
-        loss = torch.nn.functional.cross_entropy(policy(obs), verdicts[tape.flow[rows]])
-        set_rate(
-            optimizer, settings.rehearsal_rate * remaining("linear", update / settings.rehearsal)
-        )
-        descend(loss, optimizer, max_grad_norm=1.0)
-        if (update + 1) % _TELLS == 0:
-            show({"updates": update + 1, "loss": float(loss.detach())})
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        tape: Tape,
+        noise: float,
+        generator: torch.Generator,
+    ) -> None:
+        self._tape, self._generator = tape, generator
+        self._right, self._until = right(tape), _until(recordings).to(tape.obs.device)
+        graded = torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(tape.obs.device)
+        self._noise = noise * graded
+
+    def loss(self, network: ActorCritic, count: int) -> torch.Tensor:
+        """Cross-entropy of a policy and what was right, nats, at so many points."""
+        chance, device = self._generator, self._until.device
+        drawn = torch.rand(count, generator=chance, dtype=self._until.dtype, device=device)
+        rows = torch.searchsorted(self._until, drawn).clamp(max=len(self._until) - 1)
+        obs = self._tape.obs[rows]
+        error = torch.randn(obs.shape, generator=chance, device=device)
+        obs = obs + self._noise * error * (obs != 0)
+        return cross_entropy(Logits(network)(obs), self._right[self._tape.flow[rows]])
+
+    def rehearse(self, network: ActorCritic, settings: Rehearsal) -> None:
+        """Learn it."""
+        optimizer = adam(network, settings.rehearsal_rate)
+        for update in range(settings.rehearsal):
+            left = remaining("linear", update / settings.rehearsal)
+            set_rate(optimizer, settings.rehearsal_rate * left)
+            descend(self.loss(network, settings.rehearsal_batch), optimizer, max_grad_norm=1.0)
 
 
-def _until(recordings: list[Recording]) -> torch.Tensor:
+def _until(recordings: Sequence[Recording]) -> torch.Tensor:
     """Cumulated chances ``(P,)`` of all points."""
     label = np.concatenate([each.label[each.flow] for each in recordings])
-    family = np.concatenate([each.family[each.flow] for each in recordings])
     chances = np.zeros(len(label))
     for malicious in (0, 1):
-        side = np.flatnonzero(label == malicious)
-        if len(side):
-            chances[side] = _by_family(family[side])
+        side = label == malicious
+        chances[side] = 1 / max(1, side.sum())
     return torch.from_numpy((chances / chances.sum()).cumsum())
-
-
-def _by_family(family: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Chances ``(n,)`` that add up to 1."""
-    _, number, points = np.unique(family, return_inverse=True, return_counts=True)
-    chances = points[number] ** -0.5
-    return np.asarray(chances / chances.sum())
 
 
 def right(tape: Tape) -> torch.Tensor:

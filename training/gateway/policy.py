@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -58,11 +58,11 @@ class Logits(nn.Module):
 
     def __init__(self, network: ActorCritic) -> None:
         super().__init__()
-        self.network = network
+        self.actor = cast(FlatActorCritic, network).actor
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """Logits ``(n, 4)``."""
-        logits: torch.Tensor = self.network(obs, obs.new_zeros(len(obs), 1))[0]
+        logits: torch.Tensor = self.actor(obs)
         return logits
 
 

@@ -56,7 +56,7 @@ class World(BaseModel):
 
 
 class Rehearsal(BaseModel):
-    """What is learned by hindsight before anything is played."""
+    """What is learned by hindsight, before anything is played and beside it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +65,9 @@ class Rehearsal(BaseModel):
     )
     rehearsal_batch: Positive = Field(4096, description="decision points in each of them")
     rehearsal_rate: float = Field(1e-3, gt=0, description="learning rate of Adam, at the start")
+    hindsight: Fraction = Field(
+        0.0, description="share of the loss that stays with what was right while PPO learns"
+    )
 
 
 class Limits(BaseModel):

@@ -19,13 +19,13 @@ from training.gateway.caution import Cautious, cautious, outright
 from training.gateway.corpus import Corpus, Split
 from training.gateway.earned import earned
 from training.gateway.env import Gateway
-from training.gateway.hindsight import rehearse
+from training.gateway.hindsight import Hindsight
 from training.gateway.leave_out import leave_out
 from training.gateway.library import Recorded, recordings_of
 from training.gateway.policy import Chooser, fresh
 from training.gateway.recording import Recording
 from training.gateway.rewards import COMPONENTS
-from training.gateway.settings import Plan, PPOSettings
+from training.gateway.settings import Plan, PPOSettings, Rehearsal
 from training.gateway.tape import Tape
 from training.gateway.teachers import make_teacher
 from training.guidance import Guide, TeacherGuide
@@ -41,7 +41,8 @@ class GatewayPPO(PPO):
 
     Args:
         env, network, settings, guide: as of `PPO`.
-        begin: what is done to the network before anything is played.
+        hindsight: what was right.
+        rehearsal: how it is learned.
         look: what a network is worth on the validation recordings.
         every: rollouts from one look to the next.
     """
@@ -51,12 +52,14 @@ class GatewayPPO(PPO):
     def __init__(
         self,
         *arguments: Any,
-        begin: Callable[[ActorCritic], object],
+        hindsight: Hindsight,
+        rehearsal: Rehearsal,
         look: Callable[[ActorCritic], float],
         every: int,
     ) -> None:
         super().__init__(*arguments)
-        self._begin, self._look, self._every, self._rollouts = begin, look, every, 0
+        self._hindsight, self._rehearsal = hindsight, rehearsal
+        self._look, self._every, self._rollouts = look, every, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
         self._gained = torch.zeros(len(COMPONENTS), device=self.generator.device)
 
@@ -64,6 +67,14 @@ class GatewayPPO(PPO):
         """What is learned from, ``(B,)``."""
         most = self.settings.reward_clip
         return super().scaled(reward).clamp(-most, most)
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """PPO's loss of a minibatch, mixed with that of as many points seen in hindsight."""
+        loss, metrics = super().loss(batch)
+        if share := self._rehearsal.hindsight:
+            missed = self._hindsight.loss(self.network, len(batch["obs"]))
+            loss = (1 - share) * loss + share * missed
+        return loss, metrics
 
     def play(self, action: torch.Tensor) -> Transition:
         """Act once in every environment, and add up what each part of the reward came to."""
@@ -80,7 +91,7 @@ class GatewayPPO(PPO):
             is not a number where nobody looked.
         """
         if not self._rollouts:
-            self._begin(self.network)
+            self._hindsight.rehearse(self.network, self._rehearsal)
             self._keep_best()
         self._gained.zero_()
         metrics = super().iterate()
@@ -156,19 +167,14 @@ def train(
         noise=plan.world.noise,
     )
 
-    def begin(network: ActorCritic) -> None:
-        rehearse(
-            network, learned, env.tape, plan.rehearsal,
-            noise=plan.world.noise, generator=env.generator,
-        )  # fmt: skip
-
     def look(network: ActorCritic) -> float:
         chooses = Cautious(network, outright(network, corpora, plan.limits))
         return earned(others, chooses, plan.rewards).share
 
     learner = GatewayPPO(
         *(env, network, plan.ppo, _guide(plan)),
-        begin=begin,
+        hindsight=Hindsight(learned, env.tape, plan.world.noise, env.generator),
+        rehearsal=plan.rehearsal,
         look=look,
         every=plan.world.evaluate_every,
     )
