@@ -7,6 +7,10 @@ OUT := out
 CAPTURE ?= tests/captures/home.pcap
 DEVICE ?= cpu
 CORPORA ?=
+# How the shipped policy was trained; docs/gateway.md says what each is for.
+RECIPE ?= --unguided --rehearsal 3000 --hindsight 0.5 --noise 0.1 --learning-rate 0.0005 \
+  --schedule linear --steps 1500000 --entropy 0.005 --entropy-end 0.002 \
+  --without exploit --without 'web attack' --without malware
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
@@ -43,7 +47,7 @@ samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated
 train: $(VENV)/.dev  ## train a gateway's policy on synthetic traffic, and on what CORPORA names; write its page
 	@test -f $(OUT)/synthetic/corpus.toml || $(BIN)/sluice-train corpus synthesise --out $(OUT)/synthetic --count 300
 	@test -f $(OUT)/gateway/result.json || $(BIN)/sluice-train gateway train $(OUT)/gateway \
-	  --corpus $(OUT)/synthetic/corpus.toml $(CORPORA:%=--corpus %)
+	  --corpus $(OUT)/synthetic/corpus.toml $(CORPORA:%=--corpus %) $(RECIPE)
 	@$(BIN)/sluice-train gateway page $(OUT)/gateway --corpus $(OUT)/synthetic/corpus.toml
 
 policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples

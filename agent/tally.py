@@ -46,7 +46,7 @@ class Family:
         self.bytes_passed += int(flow["passed_bytes"])
         if flow["worst"] >= Verdict.BLOCK:
             self.stopped += 1
-            self.packets_before_verdict.append(int(flow["passed_packets"]))
+            self.packets_before_verdict.append(int(flow["stopped_at"]))
         elif flow["worst"] == Verdict.THROTTLE:
             self.throttled += 1
         if flow["throttled_packets"]:

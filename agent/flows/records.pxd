@@ -56,6 +56,7 @@ ctypedef struct Flow:
     u32 syns
     u32 retransmissions
     u32 throttled_packets
+    u32 stopped_at
     u64 serial
     u64 src_mac
     i64 syn_ns

@@ -72,6 +72,7 @@ FLOW: Final = np.dtype(
         ("syns", "u4"),
         ("retransmissions", "u4"),
         ("throttled_packets", "u4"),
+        ("stopped_at", "u4"),  # passed_packets when it was first stopped
         ("serial", "u8"),  # 1, 2, 3 … in the order of first packets
         ("src_mac", "u8"),  # of the first packet
         ("syn_ns", "i8"),  # latest SYN

@@ -204,8 +204,12 @@ class FlowTable:
         points, verdicts = points[::-1], verdicts[::-1]  # of several for one flow the first stays
         alive = self.table["serial"][points["row"]] == points["serial"]
         rows, verdicts = points["row"][alive], verdicts[alive]
-        self.table["worst"][rows] = np.maximum(self.table["worst"][rows], verdicts)
         stops = verdicts >= 2
+        passed = points["passed_packets"][alive]
+        known = self.table["worst"][rows] >= 2  # of several stops the first has passed least
+        earliest = np.where(known, np.minimum(self.table["stopped_at"][rows], passed), passed)
+        self.table["stopped_at"][rows[stops]] = earliest[stops]
+        self.table["worst"][rows] = np.maximum(self.table["worst"][rows], verdicts)
         for field in ("passed_packets", "passed_bytes"):
             self.table[field][rows[stops]] = points[field][alive][stops]
 
@@ -382,6 +386,8 @@ class FlowTable:
             self.rows[row].since_ns = self.rules.since_ns
             self.rows[row].until_ns = self.rules.until_ns
             if self.rules.verdict > self.rows[row].worst:
+                if self.rules.verdict >= 2 and self.rows[row].worst < 2:
+                    self.rows[row].stopped_at = self.rows[row].passed_packets
                 self.rows[row].worst = self.rules.verdict
         if self.rows[row].verdict >= 2:
             return

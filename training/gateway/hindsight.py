@@ -11,27 +11,19 @@ the loss stays with hindsight, and what is surer stays surer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from agent.observation import NAMES, TRANSFORMS, Transform
+from agent.decision import Verdict
+from agent.observation import TRANSFORMS, Transform
 from training.gateway.policy import Logits
 from training.gateway.recording import Recording
 from training.gateway.settings import Rehearsal
 from training.gateway.tape import Tape
 from training.networks import ActorCritic
 from training.optimise import adam, descend, remaining, set_rate
-
-_LOCAL: Final = NAMES.index("initiator_local")
-_MOSTLY: Final = 0.5  # of a local host's flows are malicious: then it is cut off
-_RIGHT: Final = (
-    (1.0, 0.0, 0.0, 0.0),
-    (0.0, 0.0, 1.0, 0.0),
-    (0.0, 0.0, 0.0, 1.0),
-)
 
 
 class Hindsight:
@@ -56,7 +48,10 @@ class Hindsight:
         generator: torch.Generator,
     ) -> None:
         self._tape, self._generator = tape, generator
-        self._right, self._until = right(tape), _until(recordings).to(tape.obs.device)
+        # Never to isolate: one host that is taken for a scanner costs all that it does. Whether
+        # that pays, PPO has to find out.
+        self._right = torch.where(tape.malicious, Verdict.BLOCK, Verdict.ALLOW)
+        self._until = _until(recordings).to(tape.obs.device)
         graded = torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(tape.obs.device)
         self._noise = noise * graded
 
@@ -86,23 +81,4 @@ def _until(recordings: Sequence[Recording]) -> torch.Tensor:
     for malicious in (0, 1):
         side = label == malicious
         chances[side] = 1 / max(1, side.sum())
-    return torch.from_numpy((chances / chances.sum()).cumsum())
-
-
-def right(tape: Tape) -> torch.Tensor:
-    """The right verdict on each flow, one-hot ``(M, 4)``."""
-    first = tape.before < 0
-    local = torch.zeros_like(tape.malicious)
-    local[tape.flow[first]] = tape.obs[first, _LOCAL] > 0
-    cut_off = tape.malicious & local & (_guilt(tape) >= _MOSTLY)
-    return torch.tensor(_RIGHT, device=tape.obs.device)[tape.malicious.long() + cut_off]
-
-
-def _guilt(tape: Tape) -> torch.Tensor:
-    """Share of its initiator's flows that are malicious, for each flow ``(M,)``."""
-    flows = torch.arange(len(tape.malicious), device=tape.obs.device)
-    recording = torch.searchsorted(tape.first_flow, flows, right=True) - 1
-    host = recording * tape.num_hosts + tape.hosts[:, 0]
-    size = len(tape) * tape.num_hosts
-    malicious = torch.bincount(host, tape.malicious.float(), size)
-    return (malicious / torch.bincount(host, minlength=size).clamp(min=1))[host]
+    return torch.from_numpy((chances / (chances.sum() or 1)).cumsum())

@@ -11,31 +11,12 @@ import torch
 from agent.decision import Verdict
 from agent.observation import NAMES
 from tests.training.gateway.by_hand import BENIGN, MALICIOUS, UNKNOWN, recording
-from training.gateway.hindsight import Hindsight, _until, right
+from training.gateway.hindsight import Hindsight, _until
 from training.gateway.policy import Chooser, build
-from training.gateway.recording import Recording
 from training.gateway.settings import Blueprint, Rehearsal
 from training.gateway.tape import Tape
 
 _CPU = torch.device("cpu")
-
-
-def _from(made: Recording, *, local: bool) -> Recording:
-    observations = made.observations.copy()
-    observations[:, NAMES.index("initiator_local")] = local
-    return replace(made, observations=observations)
-
-
-def test_strangers_are_blocked_and_a_host_that_mostly_attacks_is_cut_off() -> None:
-    stranger = recording([(0, MALICIOUS, 0), (1, BENIGN, 1), (2, UNKNOWN, 2)])
-    infected = _from(recording([(0, MALICIOUS, 0), (1, MALICIOUS, 1), (2, BENIGN, 2)]), local=True)
-    used = _from(recording([(0, MALICIOUS, 0), (1, BENIGN, 1), (2, BENIGN, 2)]), local=True)
-    verdicts = right(Tape([stranger, infected, used], _CPU)).argmax(1)
-    assert verdicts.tolist() == [
-        *(Verdict.BLOCK, Verdict.ALLOW, Verdict.ALLOW),
-        *(Verdict.ISOLATE, Verdict.ISOLATE, Verdict.ALLOW),
-        *(Verdict.BLOCK, Verdict.ALLOW, Verdict.ALLOW),
-    ]
 
 
 def test_half_of_what_is_drawn_is_malicious_and_nothing_is_unknown() -> None:
