@@ -76,6 +76,22 @@ def test_a_rule_expires_with_packet_time() -> None:
     packets = [Packet(at=1000.0 + 55 * i, proto=17) for i in range(3)]
     _, (flow,) = run(engine, packets)
     assert flow["passed_packets"] == 2  # at 0 s, and at 110 s after 60 s of block
+    assert flow["stopped_at"] == 1  # what passes later does not count
+
+
+def test_a_flow_that_a_rule_awaits_is_stopped_at_nothing() -> None:
+    engine = Engine(Settings(), Always(Verdict.BLOCK, "service_web"), Recorder())
+    packets = [Packet(at=1000.0, sport=1), Packet(at=1002.0, sport=2), Packet(at=1070.0, sport=2)]
+    _, flows = run(engine, packets)
+    assert [int(f["stopped_at"]) for f in flows] == [1, 0]
+    assert flows[1]["passed_packets"] == 1
+
+
+def test_a_flow_that_is_decided_about_twice_in_a_tick_is_stopped_at_the_first() -> None:
+    engine = Engine(Settings(), Always(Verdict.BLOCK), Recorder())
+    packets = [Packet(at=1000.0 + i / 10, proto=17) for i in range(5)]
+    _, (flow,) = run(engine, packets)
+    assert (flow["stopped_at"], flow["passed_packets"]) == (1, 1)
 
 
 def test_an_isolated_host_reaches_nobody_but_the_allow_list() -> None:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from agent.bundle import Bundle
 from agent.observation import FEATURES, SCHEMA_HASH
+from training.gateway.corpus import Corpus
 from training.gateway.evaluate import Evaluation, Outcome
 from training.gateway.policy import Logits, read
 from training.gateway.recording import Recording
 from training.policy_bundle import bundle
+from training.provenance import sha256
 from training.report import table
 
 DESCRIPTION: Final = "Trained by reinforcement learning (PPO) on replayed traffic: {corpora}."
@@ -74,6 +76,7 @@ def make_bundle(
 
     Raises:
         PolicyError: the file is no checkpoint.
+        CorpusError: a corpus that it was trained on is gone.
     """
     network, _, about = read(checkpoint)
     corpora = " and ".join(sorted({Path(path).parent.name for path in about["corpora"]}))
@@ -93,9 +96,21 @@ def make_bundle(
         kind=f"PPO on replayed traffic, {_guided(about)}",
         description=description,
         baseline=ordinary(recordings),
-        provenance={**about, "evaluated": evaluated, "outcomes": found.as_json()},
+        provenance={
+            **about,
+            "corpora_sha256": _digests(about["corpora"]),
+            "evaluated": evaluated,
+            "outcomes": found.as_json(),
+        },
         model_card=card,
     )
+
+
+def _digests(manifests: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of corpora's manifests, which hold those of all captures."""
+    for manifest in manifests:
+        Corpus.load(Path(manifest))
+    return {manifest: sha256(Path(manifest)) for manifest in manifests}
 
 
 def _guided(about: Mapping[str, Any]) -> str:

@@ -11,19 +11,26 @@ the loss stays with hindsight, and what is surer stays surer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
 from agent.decision import Verdict
-from agent.observation import TRANSFORMS, Transform
+from agent.observation import LOG_SCALE, NAMES, TRANSFORMS, Transform
 from training.gateway.policy import Logits
 from training.gateway.recording import Recording
 from training.gateway.settings import Rehearsal
 from training.gateway.tape import Tape
 from training.networks import ActorCritic
 from training.optimise import adam, descend, remaining, set_rate
+
+_ALERTS: Final = [NAMES.index("src_alerts"), NAMES.index("dst_alerts")]
+_SEEN: Final = 0.7  # of malicious flows have been noticed before, where somebody looks
+_ERRS: Final = 0.0005  # of others
+_BESIDE: Final = 0.3  # of flows have somebody at one end who was noticed with somebody else
+_HEAVIEST: Final = 20.0  # weight of the alerts on a host
 
 
 class Hindsight:
@@ -61,9 +68,11 @@ class Hindsight:
         drawn = torch.rand(count, generator=chance, dtype=self._until.dtype, device=device)
         rows = torch.searchsorted(self._until, drawn).clamp(max=len(self._until) - 1)
         obs = self._tape.obs[rows]
+        right = self._right[self._tape.flow[rows]]
         error = torch.randn(obs.shape, generator=chance, device=device)
         obs = obs + self._noise * error * (obs != 0)
-        return cross_entropy(Logits(network)(obs), self._right[self._tape.flow[rows]])
+        obs[:, _ALERTS] = alerts(right > 0, chance)
+        return cross_entropy(Logits(network)(obs), right)
 
     def rehearse(self, network: ActorCritic, settings: Rehearsal) -> None:
         """Learn it."""
@@ -72,6 +81,28 @@ class Hindsight:
             left = remaining("linear", update / settings.rehearsal)
             set_rate(optimizer, settings.rehearsal_rate * left)
             descend(self.loss(network, settings.rehearsal_batch), optimizer, max_grad_norm=1.0)
+
+
+def alerts(malicious: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Made-up alerts on initiators and responders, as observed ``(n, 2)``: recordings have none.
+
+    In front of one gateway in three there is an intrusion detection system. Those between whom it
+    raises an alert have it both, and other flows of theirs have it at one end.
+
+    Args:
+        malicious: ``(n,)`` bool, of flows.
+        generator: the source of chance.
+    """
+    device, count = malicious.device, len(malicious)
+
+    def happens(chance: float, *shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator, device=device) < chance
+
+    seen = torch.where(malicious, happens(_SEEN, count), happens(_ERRS, count))
+    beside = happens(_BESIDE, count, 2) & happens(1 / 2, count, 2)
+    heard = (seen[:, None] | (beside & ~beside.all(1, keepdim=True))) & happens(1 / 3, count, 1)
+    weight = torch.rand(count, 2, generator=generator, device=device) * _HEAVIEST
+    return torch.where(heard, (1 + weight).log1p() / LOG_SCALE, 0.0)
 
 
 def _until(recordings: Sequence[Recording]) -> torch.Tensor:

@@ -20,6 +20,7 @@ from training.cli import app
 from training.errors import CorpusError
 from training.gateway.library import recordings_of
 from training.gateway.policy import Chooser, read
+from training.provenance import sha256
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def test_a_bundle_does_what_the_checkpoint_does_and_says_what_it_is_worth(made: 
     assert Policy(bundle).logits(observations) == pytest.approx(wanted, abs=1e-4)
     provenance = bundle.manifest.provenance
     assert provenance["caution"] == about["caution"]
+    assert provenance["corpora_sha256"] == {about["corpora"][0]: sha256(made / "corpus.toml")}
     assert provenance["outcomes"] == told["outcomes"]
     (office,) = recordings_of([sample("office", "held-out")], SAMPLES, made / "cache")
     legitimate = office.recording.label[office.recording.flow] == 0

@@ -11,7 +11,7 @@ import torch
 from agent.decision import Verdict
 from agent.observation import NAMES
 from tests.training.gateway.by_hand import BENIGN, MALICIOUS, UNKNOWN, recording
-from training.gateway.hindsight import Hindsight, _until
+from training.gateway.hindsight import Hindsight, _until, alerts
 from training.gateway.policy import Chooser, build
 from training.gateway.settings import Blueprint, Rehearsal
 from training.gateway.tape import Tape
@@ -23,6 +23,16 @@ def test_half_of_what_is_drawn_is_malicious_and_nothing_is_unknown() -> None:
     made = recording([*((n, MALICIOUS, n) for n in range(4)), (5, BENIGN, 5), (6, UNKNOWN, 6)])
     chances = _until([made]).diff(prepend=torch.zeros(1))
     np.testing.assert_allclose(chances, [1 / 8] * 4 + [1 / 2, 0], atol=1e-12)
+
+
+def test_alerts_are_on_both_ends_of_what_was_noticed() -> None:
+    malicious = torch.arange(200_000) % 2 == 0
+    made = alerts(malicious, torch.Generator().manual_seed(1)) > 0
+    both, one = made.all(1), made.sum(1) == 1
+    assert both[malicious].float().mean() == pytest.approx(0.7 / 3, abs=0.005)
+    assert both[~malicious].float().mean() < 0.001
+    # At either end 0.15; at one of them alone 2 x 0.15 x 0.85, where somebody looks.
+    assert one[~malicious].float().mean() == pytest.approx(0.255 / 3, abs=0.005)
 
 
 def test_what_can_be_told_apart_is_learned() -> None:
