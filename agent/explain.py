@@ -100,6 +100,7 @@ class ExplainedFlow:
     last_ns: int = 0
     packets: int = 0
     passed_packets: int = 0
+    stopped_at: int = 0  # packets that had passed when it was first stopped
     worst: Verdict = Verdict.ALLOW  # strongest that was ever in force
 
     def as_json(self) -> dict[str, object]:
@@ -112,6 +113,7 @@ class ExplainedFlow:
             "last_ns": self.last_ns,
             "packets": self.packets,
             "passed_packets": self.passed_packets,
+            "stopped_at": self.stopped_at if self.worst >= Verdict.BLOCK else None,
             "worst": self.worst.label,
             "steps": [step.as_json() for step in self.steps],
         }
@@ -233,6 +235,7 @@ class _Follower:
             flow.first_ns, flow.last_ns = int(row["first_ns"]), int(row["last_ns"])
             flow.packets = int(row["packets_fwd"]) + int(row["packets_bwd"])
             flow.passed_packets = int(row["passed_packets"])
+            flow.stopped_at = int(row["stopped_at"])
             flow.worst = Verdict(int(row["worst"]))
         if not self._flows:
             self.nearest.add(flows)

@@ -262,9 +262,7 @@ def _flow_line(flow: ExplainedFlow) -> Text:
         style="not bold",
     )
     if flow.worst >= Verdict.BLOCK:
-        text.append(
-            f"; stopped after {count_text(flow.passed_packets, 'packet')}", style="not bold"
-        )
+        text.append(f"; stopped after {count_text(flow.stopped_at, 'packet')}", style="not bold")
     elif flow.worst:
         text.append("; throttled", style="not bold")
     return text

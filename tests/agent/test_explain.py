@@ -116,6 +116,7 @@ def test_a_flow_stopped_from_its_first_packet_is_told(samples: Path, tmp_path: P
     key = f"{scan['src']}:{scan['sport']}-{scan['dst']}:{scan['dport']}/tcp"
     flow = explain_flow(samples / "home.pcap", key, Settings(), policy).flows[-1]
     assert (flow.steps, flow.passed_packets, flow.worst) == ([], 0, Verdict.ISOLATE)
+    assert flow.as_json()["stopped_at"] == 0
 
 
 def test_an_unknown_flow_is_answered_with_the_nearest(
