@@ -101,8 +101,10 @@ def cautious(
     Returns:
         The caution, and what it costs on each corpus; limits are exceeded if none is enough.
     """
+    throttles, blocks = _thresholds(network, corpora, limits)
     for tries in range(_TRIES):
-        caution = outright(network, corpora, limits, tries * _STEP)
+        more = tries * _STEP
+        caution = _between(throttles + more, blocks + more)
         chooses = Cautious(network, caution)
         costs = [cost(recordings, chooses) for recordings in corpora]
         if all(each.within(limits) for each in costs):
@@ -111,10 +113,7 @@ def cautious(
 
 
 def outright(
-    network: ActorCritic,
-    corpora: Sequence[Sequence[Recording]],
-    limits: Limits,
-    more: float = 0.0,
+    network: ActorCritic, corpora: Sequence[Sequence[Recording]], limits: Limits
 ) -> Caution:
     """The least caution that keeps decisions about legitimate flows within limits of each corpus.
 
@@ -122,12 +121,18 @@ def outright(
         network: the policy; it is not changed.
         corpora: recordings; those without a legitimate flow do not count.
         limits: of each corpus.
-        more: nats by which thresholds are higher than that.
     """
+    return _between(*_thresholds(network, corpora, limits))
+
+
+def _thresholds(
+    network: ActorCritic, corpora: Sequence[Sequence[Recording]], limits: Limits
+) -> tuple[float, float]:
+    """Log-odds above which to throttle and to block, so that every corpus bears it."""
     acts = min(1.0, limits.harm + limits.slowed)
-    throttles = [_bearable(network, each, Verdict.THROTTLE, acts) for each in corpora]
-    blocks = [_bearable(network, each, Verdict.BLOCK, limits.harm) for each in corpora]
-    return _between(max(throttles) + more, max(blocks) + more)
+    odds = [_highest(network, each) for each in corpora]
+    throttles = max(float(np.quantile(each[0], 1 - acts)) for each in odds)
+    return throttles, max(float(np.quantile(each[1], 1 - limits.harm)) for each in odds)
 
 
 def _between(throttles: float, blocks: float) -> Caution:
@@ -137,18 +142,20 @@ def _between(throttles: float, blocks: float) -> Caution:
     return Caution(heat, max(0.0, throttles / heat - _THROTTLES, blocks / heat - _BLOCKS))
 
 
-def _bearable(
-    network: ActorCritic, recordings: Sequence[Recording], verdict: Verdict, share: float
-) -> float:
-    """Log-odds of a verdict or a worse one that so many legitimate flows exceed, once at least."""
-    highest = [np.full(1, _NEVER)]
+def _highest(network: ActorCritic, recordings: Sequence[Recording]) -> NDArray[np.float64]:
+    """The highest log-odds of each legitimate flow ``(2, n + 1)``; the first stands for nobody.
+
+    Of a throttle or worse, and of a block or worse.
+    """
+    policy, highest = Chooser(network), [np.full((2, 1), _NEVER)]
     for each in recordings:
-        logits = torch.from_numpy(Chooser(network).logits(each.observations))
-        odds = logits[:, verdict:].logsumexp(1) - logits[:, :verdict].logsumexp(1)
-        worst = np.full(len(each.label), _NEVER)
-        np.maximum.at(worst, each.flow, odds.numpy())
-        highest.append(worst[each.label == 0])
-    return float(np.quantile(np.concatenate(highest), 1 - share))
+        logits = torch.from_numpy(policy.logits(each.observations))
+        worst = np.full((2, len(each.label)), _NEVER)
+        for row, verdict in zip(worst, (Verdict.THROTTLE, Verdict.BLOCK), strict=True):
+            odds = logits[:, verdict:].logsumexp(1) - logits[:, :verdict].logsumexp(1)
+            np.maximum.at(row, each.flow, odds.numpy())
+        highest.append(worst[:, each.label == 0])
+    return np.concatenate(highest, axis=1)
 
 
 def cost(recordings: Sequence[Recording], chooses: Chooses) -> Cost:

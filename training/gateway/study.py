@@ -141,7 +141,7 @@ def arms_of(plan: Plan, names: Sequence[str], known: Collection[str]) -> dict[st
         if family not in known:
             raise StudyError(f"{name}: {family} is not in both the training and the test captures")
         arm = WITHOUT + family.replace(" ", "-")
-        arms[arm] = unguided.model_copy(update={"without": (family,)})
+        arms[arm] = unguided.model_copy(update={"without": (*plan.without, family)})
     return arms
 
 

@@ -17,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.errors import StudyError
 from training.gateway.corpus import Corpus, manifest_path
+from training.gateway.leave_out import families_named
 from training.gateway.rewards import SHIPPED, Rewards
-from training.gateway.settings import Blueprint, Plan, PPOSettings, World
+from training.gateway.settings import Blueprint, Limits, Plan, PPOSettings, Rehearsal, World
 from training.gateway.surroundings import Surroundings
 from training.gateway.train_command import (
     Cache,
@@ -27,6 +28,7 @@ from training.gateway.train_command import (
     Guide,
     Reward,
     Unqualified,
+    Without,
     folders_of,
 )
 from training.options import with_options
@@ -45,6 +47,8 @@ FOUND: Final = "study.json"
     ending=Ending,
     world=World,
     surroundings=Surroundings,
+    rehearsal=Rehearsal,
+    limits=Limits,
     guidance=Guidance,
 )
 def study_command(
@@ -55,6 +59,8 @@ def study_command(
     ending: Ending,
     world: World,
     surroundings: Surroundings,
+    rehearsal: Rehearsal,
+    limits: Limits,
     guidance: Guidance,
     folders: Folders = None,
     seeds: Annotated[int, typer.Option(min=1, help="of every arm, from --seed on")] = 5,
@@ -83,6 +89,7 @@ def study_command(
     reward: Reward = SHIPPED,
     teacher: Guide = "playbook",
     unqualified: Unqualified = False,
+    without: Without = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="runs at a time, of one thread each; default: all cores"),
@@ -108,6 +115,7 @@ def study_command(
         corpora=tuple(corpora), folders=tuple(folders_of(corpora, folders)),
         network=blueprint, ppo=settings, ending=ending, world=world, surroundings=surroundings,
         rewards=Rewards.load(reward), teacher=teacher, unqualified=unqualified, guidance=guidance,
+        rehearsal=rehearsal, limits=limits, without=families_named(without or []),
     )  # fmt: skip
     held_out = _held_out(plan, tests or [], test_folders)
     # Being ended like being interrupted: the runs are told, and save.

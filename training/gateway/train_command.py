@@ -36,6 +36,9 @@ Guide = Annotated[
 Unqualified = Annotated[
     bool, typer.Option(help="take a language model that failed its examination, or had none")
 ]
+Without = Annotated[
+    list[str] | None, typer.Option(help="a family whose flows count as unknown; may be repeated")
+]
 Cache = Annotated[Path, typer.Option(help="folder that keeps recordings")]
 Processes = Annotated[int, typer.Option(min=1, help="that make recordings")]
 
@@ -66,10 +69,7 @@ def train_command(
     teacher: Guide = "playbook",
     unguided: Annotated[bool, typer.Option("--unguided", help="no teacher")] = False,
     unqualified: Unqualified = False,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(help="a family whose flows count as unknown; may be repeated"),
-    ] = None,
+    without: Without = None,
     cache: Cache = Path("out/recordings"),
     processes: Processes = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
