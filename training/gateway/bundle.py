@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agent.bundle import Bundle
 from agent.observation import FEATURES, SCHEMA_HASH
+from training.errors import PolicyError
 from training.gateway.corpus import Corpus
 from training.gateway.evaluate import Evaluation, Outcome
 from training.gateway.policy import Logits, read
@@ -20,7 +21,7 @@ from training.policy_bundle import bundle
 from training.provenance import sha256
 from training.report import table
 
-DESCRIPTION: Final = "Trained by reinforcement learning (PPO) on replayed traffic: {corpora}."
+DESCRIPTION: Final = "Trained on replayed traffic of {corpora}: {kind}."
 _CARD: Final = """# {name}
 
 {description}
@@ -75,12 +76,14 @@ def make_bundle(
         evaluated: which those are, in words.
 
     Raises:
-        PolicyError: the file is no checkpoint.
+        PolicyError: the file is no checkpoint, or one of an older version.
         CorpusError: a corpus that it was trained on is gone.
     """
-    network, _, about = read(checkpoint)
+    network, _, provenance = read(checkpoint)
+    about = _training(checkpoint, provenance)
     corpora = " and ".join(sorted({Path(path).parent.name for path in about["corpora"]}))
-    description = DESCRIPTION.format(corpora=corpora)
+    kind = _kind(about, tuned=about is not provenance)
+    description = DESCRIPTION.format(corpora=corpora, kind=kind)
     card = _CARD.format(
         name=name, description=description, features=len(FEATURES), schema=SCHEMA_HASH,
         steps=int(about["steps"]), seed=about["ppo"]["seed"], guided=_guided(about),
@@ -93,11 +96,11 @@ def make_bundle(
         out,
         Logits(network),
         name=name,
-        kind=f"PPO on replayed traffic, {_guided(about)}",
+        kind=kind,
         description=description,
         baseline=ordinary(recordings),
         provenance={
-            **about,
+            **provenance,
             "corpora_sha256": _digests(about["corpora"]),
             "evaluated": evaluated,
             "outcomes": found.as_json(),
@@ -111,6 +114,27 @@ def _digests(manifests: Sequence[str]) -> dict[str, str]:
     for manifest in manifests:
         Corpus.load(Path(manifest))
     return {manifest: sha256(Path(manifest)) for manifest in manifests}
+
+
+def _training(checkpoint: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the run that made a checkpoint, through all its fine-tunings.
+
+    Raises:
+        PolicyError: it does not say enough.
+    """
+    about = provenance
+    while "policy" in about:
+        about = about["policy"]["provenance"]
+    if "caution" not in about:
+        raise PolicyError(f"{checkpoint}: does not say how it was trained; train it again")
+    return about
+
+
+def _kind(about: Mapping[str, Any], *, tuned: bool) -> str:
+    """How the policy came to be: PPO had no part in a network that was best before it began."""
+    learned = "PPO on replayed traffic" if about["best_steps"] else "no PPO: its beginning was best"
+    operation = ", fine-tuned in operation" if tuned else ""
+    return f"{learned}, {_guided(about)}{operation}"
 
 
 def _guided(about: Mapping[str, Any]) -> str:

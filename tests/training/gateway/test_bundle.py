@@ -16,8 +16,9 @@ from agent.errors import BundleTampered
 from agent.observation import FEATURES
 from agent.policy import Policy
 from tests.training.gateway.corpora import SAMPLES, sample, written
+from training.checkpoint import save
 from training.cli import app
-from training.errors import CorpusError
+from training.errors import CorpusError, PolicyError
 from training.gateway.library import recordings_of
 from training.gateway.policy import Chooser, read
 from training.provenance import sha256
@@ -90,3 +91,22 @@ def test_what_cannot_be_measured_is_not_written(made: Path, tmp_path: Path) -> N
     with pytest.raises(CorpusError, match="no capture is held out"):
         CliRunner().invoke(app, [*command, "--corpus", str(manifest)], catch_exceptions=False)
     assert not (tmp_path / "x.sluice").exists()
+
+
+def test_a_fine_tuned_policy_tells_of_the_run_that_it_comes_from(made: Path) -> None:
+    network, blueprint, about = read(made / "run" / "network.pt")
+    tuned = {"policy": {"provenance": {"policy": {"provenance": about}}}}  # twice
+    save(made / "tuned.pt", network, blueprint, tuned)
+    _run(made, "bundle", str(made / "tuned.pt"), str(made / "tuned.sluice"))
+    bundle = Bundle.load(made / "tuned.sluice", ((made / "tuned.pub").read_bytes(),))
+    assert bundle.manifest.kind.endswith("fine-tuned in operation")
+    assert bundle.manifest.provenance["policy"] == tuned["policy"]
+    assert f"{about['steps']:,} decisions" in bundle.model_card
+
+
+def test_a_checkpoint_that_does_not_say_how_it_was_trained_is_refused(made: Path) -> None:
+    network, blueprint, _ = read(made / "run" / "network.pt")
+    save(made / "old.pt", network, blueprint, {"steps": 1})
+    with pytest.raises(PolicyError, match="train it again"):
+        _run(made, "bundle", str(made / "old.pt"), str(made / "old.sluice"))
+    assert not (made / "old.sluice").exists()
