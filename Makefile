@@ -7,7 +7,7 @@ OUT := out
 CAPTURE ?= tests/captures/home.pcap
 DEVICE ?= cpu
 CORPORA ?=
-# What has learned best so far; docs/gateway.md says what each option is for.
+# Of `make train`; docs/gateway.md says what each option is for.
 RECIPE ?= --unguided --rehearsal 3000 --hindsight 0.5 --noise 0.1 --learning-rate 0.0005 \
   --schedule linear --steps 1500000 --entropy 0.005 --entropy-end 0.002 \
   --without exploit --without 'web attack' --without malware

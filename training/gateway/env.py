@@ -15,11 +15,12 @@ import torch
 
 from agent.config import GuardSettings
 from agent.decision import Verdict
-from agent.observation import FEATURES, LOG_SCALE, NAMES, TRANSFORMS, Transform
+from agent.observation import FEATURES, LOG_SCALE, NAMES
 from training.env import Info, Transition
 from training.gateway.alert_windows import AlertWindows
 from training.gateway.confirmation import Confirmation
 from training.gateway.firewall import Cover, Firewall
+from training.gateway.noise import Noise
 from training.gateway.reactions import Reactions
 from training.gateway.rewards import COMPONENTS, Rewards
 from training.gateway.state import state_of
@@ -75,8 +76,7 @@ class Gateway:
         device = self.device = generator.device
         self.num_envs, self.generator, self.tape = num_envs, generator, tape
         self.rewards, self.surroundings, self.window = rewards, surroundings, window
-        # What is nothing stays nothing: whether a packet had a payload is no matter of degree.
-        self._noise = noise * torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(device)
+        self._noise = Noise(noise, generator)
         self._ahead = torch.arange(_AHEAD, device=device)
         self.firewall = Firewall(num_envs, tape.num_keys, guard or GuardSettings(), TICK_S, device)
         self.reactions = Reactions(num_envs, tape.num_keys, surroundings, generator)
@@ -287,10 +287,7 @@ class Gateway:
         recent = self.alerts.recent(hosts, first, time)
         verdict = self._cover.verdict[:, 0]
         lasted = torch.where(verdict > 0, time - self._cover.since[:, 0], 0).float()
-        obs = self.tape.obs[self.at]
-        if self._noise.any():
-            chance = torch.randn(obs.shape, generator=self.generator, device=self.device)
-            obs += self._noise * chance * (obs != 0)
+        obs = self._noise(self.tape.obs[self.at])
         obs[:, [_SRC_ALERTS, _DST_ALERTS]] = recent.log1p() / LOG_SCALE
         obs[:, _SRC] = self._cover.source[:, 0] / 3
         obs[:, _FLOW] = verdict / 3

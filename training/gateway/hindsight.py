@@ -18,7 +18,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from agent.decision import Verdict
-from agent.observation import LOG_SCALE, NAMES, TRANSFORMS, Transform
+from agent.observation import LOG_SCALE, NAMES
+from training.gateway.noise import Noise
 from training.gateway.policy import Logits
 from training.gateway.recording import Recording
 from training.gateway.settings import Rehearsal
@@ -36,9 +37,8 @@ _HEAVIEST: Final = 20.0  # weight of the alerts on a host
 class Hindsight:
     """What was right at recorded points.
 
-    Half of the points that are drawn are malicious; within either half all points are alike. That
-    rare families count for no more than they are seems to matter: what cannot be told apart is
-    learned by heart otherwise, at the expense of whoever is like it.
+    Half of the points that are drawn are malicious; within either half all points are alike, so
+    that rare families count for no more than they are.
 
     Args:
         recordings: to learn from.
@@ -59,18 +59,15 @@ class Hindsight:
         # that pays, PPO has to find out.
         self._right = torch.where(tape.malicious, Verdict.BLOCK, Verdict.ALLOW)
         self._until = _until(recordings).to(tape.obs.device)
-        graded = torch.from_numpy(TRANSFORMS != Transform.IDENTITY).to(tape.obs.device)
-        self._noise = noise * graded
+        self._noise = Noise(noise, generator)
 
     def loss(self, network: ActorCritic, count: int) -> torch.Tensor:
         """Cross-entropy of a policy and what was right, nats, at so many points."""
         chance, device = self._generator, self._until.device
         drawn = torch.rand(count, generator=chance, dtype=self._until.dtype, device=device)
         rows = torch.searchsorted(self._until, drawn).clamp(max=len(self._until) - 1)
-        obs = self._tape.obs[rows]
         right = self._right[self._tape.flow[rows]]
-        error = torch.randn(obs.shape, generator=chance, device=device)
-        obs = obs + self._noise * error * (obs != 0)
+        obs = self._noise(self._tape.obs[rows])
         obs[:, _ALERTS] = alerts(right > 0, chance)
         return cross_entropy(Logits(network)(obs), right)
 

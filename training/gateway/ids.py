@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from agent.addresses import text
 from agent.capture.files import CaptureReader, open_capture
-from agent.capture.formats import Interface
 from agent.capture.packets import PacketBatch, Undecoded
 from agent.config import Settings
 from agent.decision import protocol_text
@@ -36,6 +35,7 @@ from agent.flows.records import FLOW
 from agent.labels import Labels, label_of
 from agent.replay import steps
 from training.gateway.record import AllowAll
+from training.gateway.through import Through
 
 Host: TypeAlias = tuple[int, int]
 """High and low word (`agent.addresses.words`)."""
@@ -144,22 +144,15 @@ def counted_at(batch: PacketBatch, before_ns: int) -> NDArray[np.int64]:
     return np.maximum.accumulate(np.maximum(times, before_ns))
 
 
-class _Overheard:
+class _Overheard(Through):
     """A reader of whose packets it is noted when who sent payload to whom."""
 
     def __init__(self, reader: CaptureReader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self.sent: defaultdict[_Key, list[int]] = defaultdict(list)
 
-    @property
-    def interfaces(self) -> list[Interface]:
-        return self._reader.interfaces
-
-    @property
-    def position(self) -> int:
-        return self._reader.position
-
     def batches(self) -> Iterator[PacketBatch]:
+        """Packets in order; a batch is valid until the next is asked for."""
         before_ns = 0
         for batch in self._reader.batches():
             times = counted_at(batch, before_ns)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.capture.files import CaptureReader, open_capture
-from agent.capture.formats import Interface
 from agent.capture.packets import PacketBatch, Undecoded
 from agent.config import Settings
 from agent.decision import RuleKind, Verdict
@@ -21,6 +20,7 @@ from agent.labels import Labels, label_of
 from agent.observation import FEATURES
 from agent.replay import steps
 from training.gateway.recording import NO_KEY, SEGMENTS, Recording
+from training.gateway.through import Through
 
 _NS: Final = 1_000_000_000
 _ENDS: Final = ("src_hi", "src_lo", "sport", "dst_hi", "dst_lo", "dport")
@@ -45,22 +45,15 @@ class AllowAll:
         return logits
 
 
-class _Watched:
+class _Watched(Through):
     """A reader whose packets are kept, too."""
 
     def __init__(self, reader: CaptureReader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self.parts: list[NDArray[np.void]] = [np.zeros(0, _PACKET)]
 
-    @property
-    def interfaces(self) -> list[Interface]:
-        return self._reader.interfaces
-
-    @property
-    def position(self) -> int:
-        return self._reader.position
-
     def batches(self) -> Iterator[PacketBatch]:
+        """Packets in order; a batch is valid until the next is asked for."""
         for batch in self._reader.batches():
             kept = batch.status[: batch.n] == Undecoded.OK
             part = np.zeros(int(kept.sum()), _PACKET)

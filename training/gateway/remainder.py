@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.capture.files import CaptureReader
-from agent.capture.formats import Interface
 from agent.capture.packets import PacketBatch
 from agent.decision import Decisions, Verdict
 from agent.labels import Labels, label_of
 from agent.tally import Family
 from training.gateway.ids import Pair, Raised, counted_at, pair_of
+from training.gateway.through import Through
 
 _SUMS: Final = ("packets_fwd", "packets_bwd", "ip_bytes", "passed_packets", "passed_bytes")
 
@@ -102,25 +102,15 @@ class Remainder:
                 self.families.setdefault(label.family, Family()).add(rest)
 
 
-class Pausing:
+class Pausing(Through):
     """A reader whose batches end at some moments, too, with a call at each of them."""
 
     def __init__(
         self, reader: CaptureReader, moments: Iterable[int], reached: Callable[[int], None]
     ) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._moments = deque(sorted(moments))
         self._reached = reached
-
-    @property
-    def interfaces(self) -> list[Interface]:
-        """Those of the packets so far."""
-        return self._reader.interfaces
-
-    @property
-    def position(self) -> int:
-        """Bytes that were used so far."""
-        return self._reader.position
 
     def batches(self) -> Iterator[PacketBatch]:
         """Packets in order; a batch is valid until the next is asked for."""
