@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from training.memory import HostMemory, Memory
 
+Activation: TypeAlias = Literal["tanh", "relu"]
+
+_ACTIVATIONS: Final[dict[Activation, type[nn.Module]]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 _NEVER: Final = -1e9  # logit of an action that the memory knows to be without effect
 # How much less a host's logits are than those of the host before it. Hosts that are alike in all
 # would tie; then rounding would choose, which is different in every runtime and batch.
@@ -45,17 +48,20 @@ class ActorCritic(nn.Module):
 
 
 class FlatActorCritic(ActorCritic):
-    """Two separate stacks of tanh layers over the whole input.
+    """Two separate stacks of layers over the whole input.
 
     Args:
         memory: what the policy remembers.
         hidden: widths of the hidden layers, of the actor and of the critic.
+        activation: of the hidden layers.
     """
 
-    def __init__(self, memory: Memory, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, memory: Memory, hidden: Sequence[int], activation: Activation = "tanh"
+    ) -> None:
         super().__init__(memory)
-        self.actor = _stack(memory.num_inputs, hidden, memory.num_actions, gain=0.01)
-        self.critic = _stack(memory.num_inputs, hidden, 1, gain=1.0)
+        self.actor = _stack(memory.num_inputs, hidden, memory.num_actions, 0.01, activation)
+        self.critic = _stack(memory.num_inputs, hidden, 1, 1.0, activation)
 
     def forward(self, obs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``(B, A)`` and values ``(B,)``."""
@@ -129,11 +135,17 @@ def _pooled(hosts: torch.Tensor) -> torch.Tensor:
     return torch.cat([hosts.mean(0), hosts.amax(0)], 1)
 
 
-def _stack(inputs: int, hidden: Sequence[int], outputs: int, gain: float) -> nn.Sequential:
+def _stack(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    gain: float,
+    activation: Activation = "tanh",
+) -> nn.Sequential:
     """Orthogonal weights, as Engstrom et al. 2020 found to matter (arXiv 2005.12729)."""
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [_linear(inputs, width, math.sqrt(2)), nn.Tanh()]
+        layers += [_linear(inputs, width, math.sqrt(2)), _ACTIVATIONS[activation]()]
         inputs = width
     return nn.Sequential(*layers, _linear(inputs, outputs, gain))
 

@@ -2,23 +2,29 @@
 
 In the lab every flow's label is known, as it is after an incident has been looked into. PPO alone
 seldom finds rare attacks: a policy that has learned to allow hardly ever tries anything else on
-them. So before anything is played, the actor learns from one who knows more than it sees (learning
+them. So before anything is played, the actor learns from those who know more than it sees (learning
 by cheating: Chen et al. 2019, arXiv 1912.12294) how likely each verdict is right given an
 observation. PPO makes of it what pays; since to PPO all that is surely malicious is alike, part of
 the loss stays with hindsight, and what is surer stays surer.
+
+What one network makes of labels is much its seed's: two that are equally right about what they
+have seen differ in what they have not. So several learn them, each for itself, and the policy
+learns the mean of their logits (deep ensembles: Lakshminarayanan et al. 2017, arXiv 1612.01474;
+distilled as by Hinton et al. 2015, arXiv 1503.02531). Recordings have no alerts; what these add is
+known, and is added to the mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
 from agent.decision import Verdict
-from agent.observation import LOG_SCALE, NAMES
+from training.gateway import imagined_alerts
 from training.gateway.noise import Noise
 from training.gateway.policy import Logits
 from training.gateway.recording import Recording
@@ -27,11 +33,8 @@ from training.gateway.tape import Tape
 from training.networks import ActorCritic
 from training.optimise import adam, descend, remaining, set_rate
 
-_ALERTS: Final = [NAMES.index("src_alerts"), NAMES.index("dst_alerts")]
-_SEEN: Final = 0.7  # of malicious flows have been noticed before, where somebody looks
-_ERRS: Final = 0.0005  # of others
-_BESIDE: Final = 0.3  # of flows have somebody at one end who was noticed with somebody else
-_HEAVIEST: Final = 20.0  # weight of the alerts on a host
+# Softer than labels: how sure the members are matters far beyond the point where all agree.
+_TEMPERATURE: Final = 3.0
 
 
 class Hindsight:
@@ -45,6 +48,7 @@ class Hindsight:
         tape: of them.
         noise: deviation that is added to logarithms in observations.
         generator: the source of chance, on the tape's device.
+        members: networks that learn labels.
     """
 
     def __init__(
@@ -53,53 +57,63 @@ class Hindsight:
         tape: Tape,
         noise: float,
         generator: torch.Generator,
+        members: Sequence[ActorCritic],
     ) -> None:
-        self._tape, self._generator = tape, generator
+        self._tape, self._generator, self.members = tape, generator, members
         # Never to isolate: one host that is taken for a scanner costs all that it does. Whether
         # that pays, PPO has to find out.
         self._right = torch.where(tape.malicious, Verdict.BLOCK, Verdict.ALLOW)
         self._until = _until(recordings).to(tape.obs.device)
         self._noise = Noise(noise, generator)
 
+    def rehearse(self, network: ActorCritic, settings: Rehearsal) -> None:
+        """Let the members learn labels, and a policy their mean."""
+        for member in self.members:
+            _learn(member, self.blame, settings)
+        _learn(network, self.loss, settings)
+
+    def blame(self, network: ActorCritic, count: int) -> torch.Tensor:
+        """Cross-entropy of a network and labels, nats, at so many points."""
+        obs, right = self._draw(count)
+        return cross_entropy(Logits(network)(obs), right)
+
     def loss(self, network: ActorCritic, count: int) -> torch.Tensor:
-        """Cross-entropy of a policy and what was right, nats, at so many points."""
+        """Cross-entropy of a policy and the members' mean, nats, at so many points."""
+        obs, _ = self._draw(count)
+        weights = imagined_alerts.imagined(count, self._generator)
+        with torch.no_grad():
+            wanted = torch.stack([Logits(member)(obs) for member in self.members]).mean(0)
+            wanted[:, Verdict.BLOCK] += imagined_alerts.evidence(weights)
+        obs[:, imagined_alerts.COLUMNS] = imagined_alerts.observed(weights)
+        soft = (wanted / _TEMPERATURE).softmax(1)
+        return cross_entropy(Logits(network)(obs) / _TEMPERATURE, soft) * _TEMPERATURE**2
+
+    def _draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Observations ``(n, F)`` of points, with noise, and what was right ``(n,)``."""
         chance, device = self._generator, self._until.device
         drawn = torch.rand(count, generator=chance, dtype=self._until.dtype, device=device)
         rows = torch.searchsorted(self._until, drawn).clamp(max=len(self._until) - 1)
-        right = self._right[self._tape.flow[rows]]
-        obs = self._noise(self._tape.obs[rows])
-        obs[:, _ALERTS] = alerts(right > 0, chance)
-        return cross_entropy(Logits(network)(obs), right)
+        return self._noise(self._tape.obs[rows]), self._right[self._tape.flow[rows]]
 
-    def rehearse(self, network: ActorCritic, settings: Rehearsal) -> None:
-        """Learn it."""
-        optimizer = adam(network, settings.rehearsal_rate)
-        for update in range(settings.rehearsal):
-            left = remaining("linear", update / settings.rehearsal)
-            set_rate(optimizer, settings.rehearsal_rate * left)
-            descend(self.loss(network, settings.rehearsal_batch), optimizer, max_grad_norm=1.0)
+    def state_dict(self) -> dict[str, Any]:
+        """What the members have learned."""
+        return {"members": [member.state_dict() for member in self.members]}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Know what another knew."""
+        for member, weights in zip(self.members, saved["members"], strict=True):
+            member.load_state_dict(weights)
 
 
-def alerts(malicious: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Made-up alerts on initiators and responders, as observed ``(n, 2)``: recordings have none.
-
-    In front of one gateway in three there is an intrusion detection system. Those between whom it
-    raises an alert have it both, and other flows of theirs have it at one end.
-
-    Args:
-        malicious: ``(n,)`` bool, of flows.
-        generator: the source of chance.
-    """
-    device, count = malicious.device, len(malicious)
-
-    def happens(chance: float, *shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator, device=device) < chance
-
-    seen = torch.where(malicious, happens(_SEEN, count), happens(_ERRS, count))
-    beside = happens(_BESIDE, count, 2) & happens(1 / 2, count, 2)
-    heard = (seen[:, None] | (beside & ~beside.all(1, keepdim=True))) & happens(1 / 3, count, 1)
-    weight = torch.rand(count, 2, generator=generator, device=device) * _HEAVIEST
-    return torch.where(heard, (1 + weight).log1p() / LOG_SCALE, 0.0)
+def _learn(
+    network: ActorCritic, loss: Callable[[ActorCritic, int], torch.Tensor], settings: Rehearsal
+) -> None:
+    """Go down a loss's gradient at a rate that falls to nothing."""
+    optimizer = adam(network, settings.rehearsal_rate)
+    for update in range(settings.rehearsal):
+        left = remaining("linear", update / settings.rehearsal)
+        set_rate(optimizer, settings.rehearsal_rate * left)
+        descend(loss(network, settings.rehearsal_batch), optimizer, max_grad_norm=1.0)
 
 
 def _until(recordings: Sequence[Recording]) -> torch.Tensor:

@@ -11,37 +11,24 @@ from numpy.typing import NDArray
 from torch import nn
 
 from agent.config import GuardSettings
-from agent.decision import Verdict
 from agent.guard import floors_of, sure_of
-from agent.observation import FEATURES
 from training import checkpoint
+from training.gateway.inputs import Plain
 from training.gateway.settings import Blueprint
-from training.memory import Memory
 from training.networks import ActorCritic, FlatActorCritic
 
 FLOORS: Final = floors_of(GuardSettings())
 """Least probabilities of throttle, block and isolate."""
 
 
-class NoMemory(Memory):
-    """What a gateway's policy remembers: nothing, for an observation holds the flow's past."""
-
-    def __init__(self) -> None:
-        super().__init__(len(FEATURES), len(Verdict), num_inputs=len(FEATURES))
-
-    def forward(self, obs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """A network's inputs ``(B, F)``."""
-        return obs
-
-
 def build(blueprint: Blueprint) -> FlatActorCritic:
     """The network, with weights drawn from torch's global generator."""
-    return FlatActorCritic(NoMemory(), blueprint.hidden)
+    return FlatActorCritic(Plain(), blueprint.hidden, blueprint.activation)
 
 
-def fresh(blueprint: Blueprint, seed: int) -> ActorCritic:
+def fresh(blueprint: Blueprint, seed: int) -> FlatActorCritic:
     """The network, with weights drawn by a seed."""
-    return checkpoint.fresh(build, blueprint, seed)
+    return cast(FlatActorCritic, checkpoint.fresh(build, blueprint, seed))
 
 
 def read(path: Path) -> tuple[ActorCritic, Blueprint, dict[str, Any]]:
@@ -58,11 +45,11 @@ class Logits(nn.Module):
 
     def __init__(self, network: ActorCritic) -> None:
         super().__init__()
-        self.actor = cast(FlatActorCritic, network).actor
+        self.memory, self.actor = network.memory, cast(FlatActorCritic, network).actor
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """Logits ``(n, 4)``."""
-        logits: torch.Tensor = self.actor(obs)
+        logits: torch.Tensor = self.actor(self.memory(obs, obs[:, :0]))
         return logits
 
 

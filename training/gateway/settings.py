@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.gateway.rewards import Rewards
 from training.gateway.surroundings import Surroundings
+from training.networks import Activation
 from training.settings import Ending, Fraction, Guidance, Positive, Settings, Widths
 
 
@@ -17,6 +19,7 @@ class Blueprint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     hidden: Widths = Field([64, 64], description="width of a hidden layer; repeat for more")
+    activation: Activation = Field("relu", description="of the hidden layers")
 
 
 class PPOSettings(Settings):
@@ -63,11 +66,20 @@ class Rehearsal(BaseModel):
     rehearsal: int = Field(
         0, ge=0, description="steps down the gradient on what was right at recorded points; 0: none"
     )
+    members: Positive = Field(
+        5, description="networks that learn labels; the policy learns from their mean"
+    )
     rehearsal_batch: Positive = Field(4096, description="decision points in each of them")
     rehearsal_rate: float = Field(1e-3, gt=0, description="learning rate of Adam, at the start")
     hindsight: Fraction = Field(
         0.0, description="share of the loss that stays with what was right while PPO learns"
     )
+
+    @model_validator(mode="after")
+    def _something_to_stay_with(self) -> Self:
+        if self.hindsight and not self.rehearsal:
+            raise ValueError("hindsight keeps to what was rehearsed: set rehearsal, too")
+        return self
 
 
 class Limits(BaseModel):

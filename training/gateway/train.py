@@ -20,6 +20,7 @@ from training.gateway.corpus import Corpus, Split
 from training.gateway.earned import earned
 from training.gateway.env import Gateway
 from training.gateway.hindsight import Hindsight
+from training.gateway.inputs import Standardised, settle
 from training.gateway.leave_out import leave_out
 from training.gateway.library import Recorded, recordings_of
 from training.gateway.policy import Chooser, fresh
@@ -29,11 +30,13 @@ from training.gateway.settings import Plan, PPOSettings, Rehearsal
 from training.gateway.tape import Tape
 from training.gateway.teachers import make_teacher
 from training.guidance import Guide, TeacherGuide
-from training.networks import ActorCritic
+from training.networks import ActorCritic, FlatActorCritic
 from training.ppo import PPO
 from training.run import run
 
 CHECKPOINT: Final = "network.pt"
+
+_SEEDS_APART: Final = 1_000_000  # so that a run's networks are not those of the next seed's
 
 
 class GatewayPPO(PPO):
@@ -113,12 +116,18 @@ class GatewayPPO(PPO):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on bit for bit."""
-        return {**super().state_dict(), "best": self.best, "rollouts": self._rollouts}
+        return {
+            **super().state_dict(),
+            "best": self.best,
+            "rollouts": self._rollouts,
+            "hindsight": self._hindsight.state_dict(),
+        }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on where another run with the same settings was."""
         super().load_state_dict(saved)
         self.best, self._rollouts = saved["best"], saved["rollouts"]
+        self._hindsight.load_state_dict(saved["hindsight"])
 
 
 def train(
@@ -156,11 +165,12 @@ def train(
     learned = [each for corpus in known(plan, cache, "train", processes) for each in corpus]
     corpora = known(plan, cache, "validation", processes)
     others = [each for corpus in corpora for each in corpus]
-    network = fresh(plan.network, plan.ppo.seed).to(place)
+    tape = Tape(learned, place)
+    network, *members = _networks(plan, tape)
     env = Gateway(
         plan.ppo.num_envs,
         torch.Generator(place),
-        Tape(learned, place),
+        tape,
         rewards=plan.rewards,
         surroundings=plan.surroundings,
         window=plan.world.episode,
@@ -173,7 +183,7 @@ def train(
 
     learner = GatewayPPO(
         *(env, network, plan.ppo, _guide(plan)),
-        hindsight=Hindsight(learned, env.tape, plan.world.noise, env.generator),
+        hindsight=Hindsight(learned, tape, plan.world.noise, env.generator, members),
         rehearsal=plan.rehearsal,
         look=look,
         every=plan.world.evaluate_every,
@@ -184,6 +194,7 @@ def train(
         network.load_state_dict(learner.best["weights"])
         caution, costs = cautious(network, corpora, plan.limits)
         caution.instil(network)
+        settle(network)
         result["validation"] = earned(others, Chooser(network), plan.rewards).share
         result["best_steps"] = learner.best["steps"]
         result["caution"] = asdict(caution)
@@ -191,6 +202,16 @@ def train(
         save(folder / CHECKPOINT, network, plan.network, {**about, **result})
 
     return run(learner, folder, about, ending=plan.ending, show=show, finish=finish)
+
+
+def _networks(plan: Plan, tape: Tape) -> list[FlatActorCritic]:
+    """The policy, and those that it learns from, with weights of their own."""
+    scales, made = Standardised(tape.obs), []
+    for number in range(1 + plan.rehearsal.members):
+        network = fresh(plan.network, plan.ppo.seed + number * _SEEDS_APART)
+        network.memory = scales
+        made.append(network.to(tape.obs.device))
+    return made
 
 
 def _guide(plan: Plan) -> Guide | None:

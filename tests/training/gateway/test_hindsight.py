@@ -11,12 +11,17 @@ import torch
 from agent.decision import Verdict
 from agent.observation import NAMES
 from tests.training.gateway.by_hand import BENIGN, MALICIOUS, UNKNOWN, recording
-from training.gateway.hindsight import Hindsight, _until, alerts
-from training.gateway.policy import Chooser, build
+from training.gateway.hindsight import Hindsight, _until
+from training.gateway.imagined_alerts import COLUMNS, observed
+from training.gateway.inputs import Standardised
+from training.gateway.policy import Chooser, fresh
+from training.gateway.recording import Recording
 from training.gateway.settings import Blueprint, Rehearsal
 from training.gateway.tape import Tape
+from training.networks import ActorCritic, FlatActorCritic
 
 _CPU = torch.device("cpu")
+_QUICK = Rehearsal(rehearsal=600, rehearsal_batch=128, rehearsal_rate=0.01)
 
 
 def test_half_of_what_is_drawn_is_malicious_and_nothing_is_unknown() -> None:
@@ -25,27 +30,57 @@ def test_half_of_what_is_drawn_is_malicious_and_nothing_is_unknown() -> None:
     np.testing.assert_allclose(chances, [1 / 8] * 4 + [1 / 2, 0], atol=1e-12)
 
 
-def test_alerts_are_on_both_ends_of_what_was_noticed() -> None:
-    malicious = torch.arange(200_000) % 2 == 0
-    made = alerts(malicious, torch.Generator().manual_seed(1)) > 0
-    both, one = made.all(1), made.sum(1) == 1
-    assert both[malicious].float().mean() == pytest.approx(0.7 / 3, abs=0.005)
-    assert both[~malicious].float().mean() < 0.001
-    # At either end 0.15; at one of them alone 2 x 0.15 x 0.85, where somebody looks.
-    assert one[~malicious].float().mean() == pytest.approx(0.255 / 3, abs=0.005)
-
-
-def test_what_can_be_told_apart_is_learned() -> None:
-    """The first feature tells who is malicious, but for noise, and the second who is local."""
+def _told_by_the_first_feature() -> tuple[Recording, Hindsight, FlatActorCritic]:
+    """It tells who is malicious, but for noise; two networks are to learn it."""
     made = recording([(n, (MALICIOUS, BENIGN)[n % 2], n) for n in range(100)])
     observations = made.observations.copy()
     observations[::2, NAMES.index("duration")] = 1.0
     made = replace(made, observations=observations)
-    network = build(Blueprint(hidden=[16]))
-    hindsight = Hindsight([made], Tape([made], _CPU), 0.1, torch.Generator().manual_seed(1))
-    before = float(hindsight.loss(network, 1000).detach())
-    assert before == pytest.approx(np.log(4), abs=0.05)
-    hindsight.rehearse(network, Rehearsal(rehearsal=300, rehearsal_batch=64, rehearsal_rate=0.01))
+    policy, *members = (fresh(Blueprint(hidden=[32, 32]), seed) for seed in (1, 2, 3))
+    for network in (policy, *members):
+        network.memory = Standardised(torch.from_numpy(made.observations))
+    generator = torch.Generator().manual_seed(1)
+    return made, Hindsight([made], Tape([made], _CPU), 0.1, generator, members), policy
+
+
+def test_what_can_be_told_apart_is_learned() -> None:
+    made, hindsight, network = _told_by_the_first_feature()
+    assert float(hindsight.blame(network, 1000).detach()) == pytest.approx(np.log(4), abs=0.05)
+    hindsight.rehearse(network, _QUICK)
     actions = Chooser(network)(torch.from_numpy(made.observations))
     assert actions.tolist() == [Verdict.BLOCK, Verdict.ALLOW] * 50
-    assert hindsight.loss(network, 1000) < 0.1
+    assert hindsight.blame(network, 1000) < 0.1
+
+
+def test_a_policy_learns_the_mean_of_the_members() -> None:
+    made, hindsight, network = _told_by_the_first_feature()
+    hindsight.rehearse(network, _QUICK)
+    seen = torch.from_numpy(made.observations)
+    with torch.no_grad():
+        odds = [_odds(each, seen) for each in (network, *hindsight.members)]
+    torch.testing.assert_close(odds[0], (odds[1] + odds[2]) / 2, atol=0.7, rtol=0)
+
+
+def test_alerts_on_both_ends_turn_what_looks_harmless_and_on_one_end_they_do_not() -> None:
+    made, hindsight, network = _told_by_the_first_feature()
+    hindsight.rehearse(network, _QUICK)
+    seen = torch.from_numpy(made.observations[1:2].repeat(3, axis=0))
+    seen[:, COLUMNS] = observed(torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 1.5]]))
+    quiet, one, both = _odds(network, seen)
+    assert one - quiet < 4
+    assert both - quiet == pytest.approx(12, abs=3)
+
+
+def test_members_are_kept_with_a_run() -> None:
+    _, hindsight, network = _told_by_the_first_feature()
+    hindsight.rehearse(network, _QUICK)
+    _, other, _ = _told_by_the_first_feature()
+    other.load_state_dict(hindsight.state_dict())
+    for mine, its in zip(other.members, hindsight.members, strict=True):
+        torch.testing.assert_close(mine.state_dict(), its.state_dict())
+
+
+def _odds(network: ActorCritic, seen: torch.Tensor) -> torch.Tensor:
+    """Of a block to an allowance, nats."""
+    logits = Chooser(network).logits(seen.numpy())
+    return torch.from_numpy(logits[:, Verdict.BLOCK] - logits[:, Verdict.ALLOW])

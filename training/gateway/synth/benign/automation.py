@@ -130,6 +130,27 @@ def install(site: Site, machine: Machine) -> None:
         left = max(0, left - size)
 
 
+def ask_in_a_loop(site: Site, machine: Machine) -> None:
+    """A script at one server: the same request over and over, a connection each, or a load test."""
+    dice, wire, at = site.wire.random, site.wire, site.moment()
+    client, servers = site.towards(machine, dice.choice(site.services))
+    server = dice.choice(servers)
+    if dice.random() < 0.25:
+        client, server = site.remote(client=True), site.another(machine, "server").host
+    plain, port = dice.random() < 0.6, dice.choice((80, 80, 443, 8080))
+    asked, median = spread_int(dice, 60, 900), spread_int(dice, 100, 12_000)
+    varies, gap = dice.choice((0.0, 0.0, 0.3, 1.0)), dice.choice((0, 0, 0, spread(dice, 0.005, 1)))
+    for _ in range(dice.choice((1, 1, 1, 2, 4, 10))):
+        begun = at + dice.uniform(0, 0.05)
+        for _ in range(spread_int(dice, 4, 120)):
+            tcp = Tcp(wire, begun, client, server, port, "build").open()
+            if not plain:
+                web.tls_handshake(tcp)
+            size = min(30_000, int(median * dice.lognormvariate(0, varies)) + 60)
+            tcp.converse([(asked, size)]).close(dice.choice((client, server)))
+            begun = tcp.now + gap * dice.uniform(0.8, 1.2)
+
+
 def mistype_password(site: Site, machine: Machine) -> None:
     """One to three refusals, at SSH, a remote desktop or a share, then in, or somebody is asked."""
     dice, wire, at = site.wire.random, site.wire, site.moment()

@@ -16,6 +16,7 @@ from training.gateway.synth.benign import (
     industrial,
     mail_server,
     management,
+    neighbours,
     office,
     peer_to_peer,
     personal,
@@ -60,6 +61,9 @@ EVERYDAY: Final[dict[Habit, dict[str, float]]] = {
     household.report: _by(1, 1, 3, 5, 1.5),
     household.ping_out: _by(0.3, 0.3, 0, 0.5),
     household.watch_over: _by(server=0.7),
+    neighbours.come_up: _by(0.5, 1, 0.5, 0.5, 0.2),
+    neighbours.keep_neighbour: _by(0.5, 0.5, 0.5, 0.2, 0.5),
+    neighbours.refuse_late_answers: _by(0.5, 0.5, 0.3, 0.3, 0.3),
     serving.serve: _by(0.1, 0, 0.1, 0.2, 4),
 }
 """What is done everywhere."""
@@ -150,6 +154,7 @@ _PROGRAMS: Final = Topic(
         automation.copy_files: _by(0.7, 0.05, 0, 0, 0.8),
         automation.build: _by(0.5, 0, 0, 0, 0.8),
         automation.install: _by(0.8, 0.2, 0, 0.1, 0.8),
+        automation.ask_in_a_loop: _by(1, 0.2, 0, 0.2, 1),
         automation.mistype_password: _by(0.9, 0.1, 0, 0, 0.3),
         automation.offer_keys: _by(0.3, 0, 0, 0.1, 0.5),
     },
