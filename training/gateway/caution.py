@@ -30,6 +30,7 @@ from training.networks import ActorCritic, FlatActorCritic
 
 _STEP: Final = 1.0  # nats
 _TRIES: Final = 8
+_COOLEST: Final = 0.25  # heat: probabilities are to mean something still
 _NEVER: Final = -1e3  # log-odds
 _THROTTLES, _BLOCKS = (math.log(floor / (1 - floor)) for floor in FLOORS[:2])  # log-odds
 
@@ -128,18 +129,20 @@ def outright(
 def _thresholds(
     network: ActorCritic, corpora: Sequence[Sequence[Recording]], limits: Limits
 ) -> tuple[float, float]:
-    """Log-odds above which to throttle and to block, so that every corpus bears it."""
-    acts = min(1.0, limits.harm + limits.slowed)
+    """Log-odds above which to throttle and to block, so that every corpus bears it by far."""
+    stops = limits.harm / limits.margin
+    acts = min(1.0, stops + limits.slowed / limits.margin)
     odds = [_highest(network, each) for each in corpora]
     throttles = max(float(np.quantile(each[0], 1 - acts)) for each in odds)
-    return throttles, max(float(np.quantile(each[1], 1 - limits.harm)) for each in odds)
+    return throttles, max(float(np.quantile(each[1], 1 - stops)) for each in odds)
 
 
 def _between(throttles: float, blocks: float) -> Caution:
     """Caution that moves two thresholds, in nats, to the guard's floors."""
-    heat = max(1.0, (blocks - throttles) / (_BLOCKS - _THROTTLES))
-    # Where heat would be below 1, the two lie closer than the floors: then blocking decides.
-    return Caution(heat, max(0.0, throttles / heat - _THROTTLES, blocks / heat - _BLOCKS))
+    heat = max(_COOLEST, (blocks - throttles) / (_BLOCKS - _THROTTLES))
+    # Where it would be below that, the two lie closer than the floors: then blocking decides.
+    nats = max(0.0, throttles / heat - _THROTTLES, blocks / heat - _BLOCKS)
+    return Caution(heat if nats else max(1.0, heat), nats)  # nobody is made rash
 
 
 def _highest(network: ActorCritic, recordings: Sequence[Recording]) -> NDArray[np.float64]:

@@ -89,6 +89,12 @@ class Limits(BaseModel):
 
     harm: Fraction = Field(0.001, description="share of legitimate flows that may be stopped")
     slowed: Fraction = Field(0.005, description="the same of those that may be throttled")
+    margin: float = Field(
+        10.0,
+        ge=1,
+        description="thresholds are put where decisions use up this part of it: what no validation"
+        " has seen is judged worse",
+    )
 
 
 class Plan(BaseModel):

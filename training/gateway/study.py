@@ -3,6 +3,7 @@
 ================  ==============================================================================
 ``guided``        the plan as it is, with its teacher
 ``unguided``      the same without a teacher
+``alone``         nor hindsight: PPO, and nothing that tells it what would have been right
 ``without-NAME``  unguided, and flows of that family are unknown in all that is learned from: a
                   teacher's rules would know the family that nobody shall have told of
 ================  ==============================================================================
@@ -30,6 +31,7 @@ from training.study_pool import Job, run_all
 
 GUIDED: Final = "guided"
 UNGUIDED: Final = "unguided"
+ALONE: Final = "alone"
 WITHOUT: Final = "without-"
 _IN_HEADERS: Final = FAMILIES[:8]
 
@@ -73,8 +75,8 @@ def run_study(
         plan: of the guided arm; its seed is the first one.
         seeds: how many there are.
         held_out: what runs are measured on.
-        names: of arms; if left out, with and without a teacher, and without each family that shows
-            in headers, is learned from, and is held out.
+        names: of arms; if left out, with and without a teacher, PPO alone, and without each family
+            that shows in headers, is learned from, and is held out.
         cache: of recordings.
         workers: processes at a time, each of one thread.
         show: called with the runs that are done, and all.
@@ -114,7 +116,7 @@ def _attacks(found: Sequence[Recorded]) -> set[str]:
 
 def _usual(known: Collection[str]) -> list[str]:
     left_out = [WITHOUT + family for family in _IN_HEADERS if family in known]
-    return [GUIDED, UNGUIDED, *left_out]
+    return [GUIDED, UNGUIDED, ALONE, *left_out]
 
 
 def arms_of(plan: Plan, names: Sequence[str], known: Collection[str]) -> dict[str, Plan]:
@@ -131,12 +133,16 @@ def arms_of(plan: Plan, names: Sequence[str], known: Collection[str]) -> dict[st
     """
     arms = {}
     unguided = plan.model_copy(update={"teacher": None})
+    forgotten = plan.rehearsal.model_copy(update={"rehearsal": 0, "hindsight": 0.0})
+    alone = unguided.model_copy(update={"rehearsal": forgotten})
     for name in names:
-        if name in (GUIDED, UNGUIDED):
-            arms[name] = plan if name == GUIDED else unguided
+        if name in (GUIDED, UNGUIDED, ALONE):
+            arms[name] = {GUIDED: plan, UNGUIDED: unguided, ALONE: alone}[name]
             continue
         if not name.startswith(WITHOUT):
-            raise StudyError(f"no arm {name}: say {GUIDED}, {UNGUIDED}, or {WITHOUT}FAMILY")
+            raise StudyError(
+                f"no arm {name}: say {GUIDED}, {UNGUIDED}, {ALONE}, or {WITHOUT}FAMILY"
+            )
         (family,) = families_named([name.removeprefix(WITHOUT)])
         if family not in known:
             raise StudyError(f"{name}: {family} is not in both the training and the test captures")

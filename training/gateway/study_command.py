@@ -68,7 +68,7 @@ def study_command(
         list[str] | None,
         typer.Option(
             "--arm",
-            help="guided, unguided, or without-FAMILY; may be repeated; default: all of them",
+            help="guided, unguided, alone, or without-FAMILY; may be repeated; default: all",
         ),
     ] = None,
     tests: Annotated[

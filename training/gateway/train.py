@@ -64,6 +64,7 @@ class GatewayPPO(PPO):
         self._hindsight, self._rehearsal = hindsight, rehearsal
         self._look, self._every, self._rollouts = look, every, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
+        self.rehearsed = math.nan
         self._gained = torch.zeros(len(COMPONENTS), device=self.generator.device)
 
     def scaled(self, reward: torch.Tensor) -> torch.Tensor:
@@ -95,7 +96,7 @@ class GatewayPPO(PPO):
         """
         if not self._rollouts:
             self._hindsight.rehearse(self.network, self._rehearsal)
-            self._keep_best()
+            self.rehearsed = self._keep_best()
         self._gained.zero_()
         metrics = super().iterate()
         gained = (self._gained / self.settings.rollout).tolist()
@@ -119,6 +120,7 @@ class GatewayPPO(PPO):
         return {
             **super().state_dict(),
             "best": self.best,
+            "rehearsed": self.rehearsed,
             "rollouts": self._rollouts,
             "hindsight": self._hindsight.state_dict(),
         }
@@ -126,7 +128,8 @@ class GatewayPPO(PPO):
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on where another run with the same settings was."""
         super().load_state_dict(saved)
-        self.best, self._rollouts = saved["best"], saved["rollouts"]
+        self.best, self.rehearsed = saved["best"], saved["rehearsed"]
+        self._rollouts = saved["rollouts"]
         self._hindsight.load_state_dict(saved["hindsight"])
 
 
@@ -151,8 +154,9 @@ def train(
 
     Returns:
         As :func:`training.run.run`, and of the best network its ``validation``, what it earns of
-        what is at stake, the mean over recordings; ``best_steps``; ``caution``; and ``costs``, of
-        each corpus's validation.
+        what is at stake, the mean over recordings; ``best_steps``, and by the same measure
+        ``rehearsed``, what it was before PPO began; ``caution``; and ``costs``, of each corpus's
+        validation.
 
     Raises:
         CorpusError: a corpus cannot be used, or has nothing to train or to validate on.
@@ -197,6 +201,7 @@ def train(
         settle(network)
         result["validation"] = earned(others, Chooser(network), plan.rewards).share
         result["best_steps"] = learner.best["steps"]
+        result["rehearsed"] = learner.rehearsed
         result["caution"] = asdict(caution)
         result["costs"] = [asdict(each) for each in costs]
         save(folder / CHECKPOINT, network, plan.network, {**about, **result})

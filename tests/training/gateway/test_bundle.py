@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _run(
         folder, "train", str(folder / "run"), "--unguided", "--rehearsal", "200",
         "--rehearsal-batch", "256", "--steps", "2048", "--num-envs", "32", "--rollout", "32",
-        "--harm", "1",
+        "--harm", "1", "--margin", "1",
     )  # fmt: skip
     return folder
 

@@ -22,7 +22,7 @@ from training.networks import FlatActorCritic
 
 def _suspicious() -> FlatActorCritic:
     """Blocks with the first feature as its log-odds, and never anything else."""
-    network = build(Blueprint(hidden=[1]))
+    network = build(Blueprint(hidden=[1], activation="tanh"))
     weights = {name: torch.zeros_like(each) for name, each in network.state_dict().items()}
     weights["actor.0.weight"][0, 0] = 1e-3  # tanh is straight there
     weights["actor.2.weight"][Verdict.BLOCK, 0] = 1e3
@@ -42,14 +42,21 @@ def _flows(odds: list[float], label: int, apart: float = 100.0) -> Recording:
 def test_the_threshold_is_where_legitimate_flows_bear_it() -> None:
     """Of ten legitimate flows one may be stopped: the threshold lies below the most suspicious."""
     corpus = [_flows(list(range(10)), BENIGN)]
-    limits = Limits(harm=0.1, slowed=0.0)
+    limits = Limits(harm=0.1, slowed=0.0, margin=1)
     caution = outright(_suspicious(), [corpus], limits)
-    assert caution.heat == 1
+    assert caution.heat == 0.25  # no less, though the two thresholds are one
     # Nothing is throttled, so that the threshold, nine tenths up the eleven values of which the
     # least stands for nobody, becomes the floor for throttling, a probability of a half.
-    assert caution.nats == pytest.approx(8, abs=0.01)
+    assert caution.nats == pytest.approx(8 / 0.25, abs=0.04)
     chooses = Cautious(_suspicious(), caution)
     assert cost(corpus, chooses).stopped == pytest.approx(0.1)
+
+
+def test_thresholds_keep_their_distance_from_the_limits() -> None:
+    corpus = [_flows([float(n) for n in range(200)], BENIGN)]
+    near = outright(_suspicious(), [corpus], Limits(harm=0.02, slowed=0.03, margin=1))
+    far = outright(_suspicious(), [corpus], Limits(harm=0.2, slowed=0.3, margin=10))
+    assert far == near
 
 
 def test_what_is_more_suspicious_is_still_stopped() -> None:
@@ -80,7 +87,7 @@ def test_what_rules_do_to_others_counts() -> None:
 def test_every_corpus_counts_for_itself() -> None:
     quiet = [_flows([0.0] * 90, BENIGN)]
     loud = [_flows([float(n) for n in range(10)], BENIGN)]
-    network, limits = _suspicious(), Limits(harm=0.1, slowed=0)
+    network, limits = _suspicious(), Limits(harm=0.1, slowed=0, margin=1)
     together = outright(network, [[*quiet, *loud]], limits)
     apart = outright(network, [quiet, loud], limits)
     assert apart.nats > together.nats + 5

@@ -126,8 +126,8 @@ def made(corpus: Path, cut: dict[str, Any]) -> dict[str, Any]:
 def test_a_killed_run_goes_on_and_no_other_is_repeated(
     cut: dict[str, Any], made: dict[str, Any], corpus: Path
 ) -> None:
-    assert cut["ended"] == ["guided", "without-scan"]
-    assert len(cut["networks"]) == 2
+    assert cut["ended"] == ["alone", "guided", "without-scan"]
+    assert len(cut["networks"]) == 3
     for path, time in cut["networks"].items():
         assert path.stat().st_mtime_ns == time
     metrics = (corpus.parent / "runs" / "unguided" / "seed-1" / "metrics.csv").read_text()
@@ -138,8 +138,8 @@ def test_a_killed_run_goes_on_and_no_other_is_repeated(
 def test_arms_are_what_can_be_learned_and_measured(made: dict[str, Any], corpus: Path) -> None:
     assert made["seeds"] == [1]
     arms = made["held_out"][corpus.parent.name]
-    assert list(arms) == ["guided", "unguided", "without-scan"]
-    assert [arms[arm]["against"] for arm in arms] == ["unguided", None, "unguided"]
+    assert list(arms) == ["guided", "unguided", "alone", "without-scan"]
+    assert [arms[arm]["against"] for arm in arms] == ["unguided", None, "unguided", "unguided"]
     for arm, teacher, without in (
         ("guided", "playbook", []),
         ("unguided", None, []),
@@ -233,7 +233,11 @@ def test_other_settings_are_refused_in_the_same_folder(made: dict[str, Any], cor
 
 def test_what_cannot_be_studied_is_named(corpus: Path) -> None:
     for options, error, message in (
-        (["--arm", "taught"], StudyError, "no arm taught: say guided, unguided, or without-"),
+        (
+            ["--arm", "taught"],
+            StudyError,
+            "no arm taught: say guided, unguided, alone, or without-",
+        ),
         (["--arm", "without-ghosts"], CorpusError, "no family of attacks is called ghosts"),
         (["--arm", "without-brute-force"], StudyError, "brute force is not in both"),
         (["--test", f"{corpus}:tests"], CorpusError, "no split is called tests"),
