@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import torch
 from torch import nn
 
 from training.memory import HostMemory, Memory
-
-Activation: TypeAlias = Literal["tanh", "relu"]
+from training.settings import Activation
 
 _ACTIVATIONS: Final[dict[Activation, type[nn.Module]]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 _NEVER: Final = -1e9  # logit of an action that the memory knows to be without effect

@@ -17,6 +17,7 @@ def _have_width(hidden: list[int]) -> list[int]:
 
 
 Widths = Annotated[list[int], AfterValidator(_have_width)]
+Activation = Literal["tanh", "relu"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 

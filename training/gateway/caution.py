@@ -71,7 +71,7 @@ class Cost:
 
     def within(self, limits: Limits) -> bool:
         """Whether a gateway could bear it."""
-        return self.stopped <= limits.harm and self.slowed <= limits.slowed
+        return self.stopped <= limits.besides and self.slowed <= limits.slowed
 
 
 class Cautious(Chooser):

@@ -73,9 +73,9 @@ def _policy(name: str, key: Path | None) -> Judge:
         BundleError: a bundle must not be loaded.
     """
     from agent.cli import load_policy
+    from training.gateway.playbook_policy import PlaybookPolicy
     from training.gateway.policy import Chooser, read
     from training.gateway.record import AllowAll
-    from training.imitate import PlaybookPolicy
 
     if name == "allow":
         return AllowAll()

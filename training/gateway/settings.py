@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.gateway.rewards import Rewards
 from training.gateway.surroundings import Surroundings
-from training.networks import Activation
-from training.settings import Ending, Fraction, Guidance, Positive, Settings, Widths
+from training.settings import Activation, Ending, Fraction, Guidance, Positive, Settings, Widths
 
 
 class Blueprint(BaseModel):
@@ -89,6 +88,11 @@ class Limits(BaseModel):
 
     harm: Fraction = Field(0.001, description="share of legitimate flows that may be stopped")
     slowed: Fraction = Field(0.005, description="the same of those that may be throttled")
+    besides: Fraction = Field(
+        0.005,
+        description="share that may be stopped in all, by rules about others, too: it is what an"
+        " infected host does besides, mostly",
+    )
     margin: float = Field(
         10.0,
         ge=1,

@@ -28,9 +28,9 @@ from training.gateway.aftermath import Aftermath, aftermath
 from training.gateway.corpus import Capture
 from training.gateway.ids import raised
 from training.gateway.labelling import labels_of
+from training.gateway.playbook_policy import PlaybookPolicy
 from training.gateway.record import AllowAll
 from training.gateway.remainder import Pausing, Remainder
-from training.imitate import PlaybookPolicy
 
 NS = 1_000_000_000
 ALERTS = [NAMES.index("src_alerts"), NAMES.index("dst_alerts")]

@@ -62,7 +62,7 @@ def test_thresholds_keep_their_distance_from_the_limits() -> None:
 def test_what_is_more_suspicious_is_still_stopped() -> None:
     network = _suspicious()
     corpus = [_flows([0.0, 1.0, 2.0], BENIGN), _flows([5.0, 9.0], MALICIOUS)]
-    caution, (costs,) = cautious(network, [corpus], Limits(harm=0, slowed=0))
+    caution, (costs,) = cautious(network, [corpus], Limits(harm=0, slowed=0, besides=0))
     assert (costs.stopped, costs.slowed) == (0, 0)
     caution.instil(network)
     actions = Chooser(network)(torch.from_numpy(corpus[1].observations))
@@ -76,7 +76,7 @@ def test_what_rules_do_to_others_counts() -> None:
     observations = np.zeros((len(flows), len(FEATURES)), np.float32)
     observations[0, 0] = 2.5
     shared = [replace(made, observations=observations)]
-    network, limits = _suspicious(), Limits(harm=0.0, slowed=0.0)
+    network, limits = _suspicious(), Limits(harm=0.0, slowed=0.0, besides=0.0)
     alone = Cautious(network, outright(network, [shared], limits))
     assert cost(shared, alone).stopped == 1
     caution, (costs,) = cautious(network, [shared], limits)

@@ -20,13 +20,13 @@ from agent.observation import NAMES
 from agent.replay import steps
 from training.env_check import check_env
 from training.gateway.env import Gateway
+from training.gateway.playbook_policy import advice_on
 from training.gateway.record import record
 from training.gateway.recording import Recording
 from training.gateway.rewards import COMPONENTS, Rewards
 from training.gateway.score import score
 from training.gateway.surroundings import Surroundings
 from training.gateway.tape import Tape
-from training.imitate import advice_on
 
 SAMPLES = Path(__file__).parents[2] / "captures"
 CPU = torch.device("cpu")

@@ -14,8 +14,8 @@ from tests.training.gateway.corpora import SAMPLES, sample
 from training.gateway.evaluate import evaluate
 from training.gateway.fates import Fates, fates
 from training.gateway.measures import families
+from training.gateway.playbook_policy import PlaybookPolicy
 from training.gateway.record import AllowAll
-from training.imitate import PlaybookPolicy
 
 CAPTURES = [sample("home"), sample("beacon")]
 

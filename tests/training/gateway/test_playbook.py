@@ -1,4 +1,4 @@
-"""The gateway playbook, rule by rule, and the network that imitates it."""
+"""The gateway playbook, rule by rule."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from agent.bundle import Bundle
 from agent.decision import VERDICTS, Verdict
-from agent.observation import FEATURES
-from agent.policy import Policy
 from tests.training.gateway.flows import SCAN, flow
 from training.gateway.playbook import PLAYBOOK, PlaybookTeacher, advise, ramp
+from training.gateway.playbook_policy import advice_on, observe
 from training.gateway.state import state_of
-from training.imitate import advice_on, imitate, observe, score
-from training.playbook_bundle import find_captures
 
 
 def facts(**values: float) -> dict[str, np.ndarray[Any, Any]]:
@@ -88,20 +84,3 @@ def test_the_teacher_answers_for_states(samples: Path) -> None:
     assert rows.shape == (len(observations), 4)
     assert torch.allclose(rows.sum(dim=1), torch.ones(len(rows)))
     assert np.allclose(rows.numpy(), advice_on(observations), atol=1e-4)
-
-
-def test_imitation_learns_the_playbook_and_is_reproducible(samples: Path) -> None:
-    observations = observe(samples / "office.pcap", 1500, np.random.default_rng(1))
-    models = [imitate(observations, [16], epochs=150, seed=3, batch=128) for _ in range(2)]
-    assert score(models[0], observations)["agreement"] > 0.95
-    weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in models]
-    assert torch.equal(*weights)
-
-
-def test_the_shipped_policy_imitates_the_playbook(samples: Path) -> None:
-    policy = Policy(Bundle.default())
-    for capture in find_captures([samples]):
-        observations = observe(capture, 3000, np.random.default_rng(1))
-        same = policy.logits(observations).argmax(1) == advice_on(observations).argmax(1)
-        assert same.mean() > 0.95, capture
-        assert observations.shape[1] == len(FEATURES)

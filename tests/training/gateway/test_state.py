@@ -11,9 +11,8 @@ from agent.decision import VERDICTS
 from agent.observation import NAMES, raw_values
 from tests.training.gateway.flows import SCAN, flow
 from training.gateway.playbook import PlaybookTeacher
+from training.gateway.playbook_policy import observe
 from training.gateway.state import BRIEF, line_of, state_of
-from training.imitate import observe
-from training.playbook_bundle import find_captures
 from training.teacher.playbook.passages import FOLDER, read_all
 from training.teacher.playbook.reader import PassageTeacher
 from training.teacher.teacher import StateText
@@ -84,7 +83,7 @@ def test_passages_advise_what_the_rules_do_on_every_sign(line: str) -> None:
 
 def test_passages_agree_with_the_rules_that_they_put_into_words(samples: Path) -> None:
     generator = np.random.default_rng(1)
-    captures = [observe(each, 1000, generator) for each in find_captures([samples])]
+    captures = [observe(each, 1000, generator) for each in sorted(samples.glob("*.pcap"))]
     states = [state_of(row) for row in np.concatenate(captures)]
     read, ruled = (teacher.distribution(states).argmax(1) for teacher in TEACHERS)
     acts = ruled > 0

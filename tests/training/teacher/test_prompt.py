@@ -22,12 +22,12 @@ from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Scenario, load
 from training.cage2.short_actions import shorten as short_actions
 from training.errors import TeacherError
+from training.gateway.playbook_policy import observe
 from training.gateway.state import BRIEF as GATEWAY
 from training.gateway.state import state_of
 from training.gateway.synth import wire
 from training.gateway.synth.tcp import Tcp
 from training.gateway.synth.wire import Host, Wire
-from training.imitate import observe
 from training.teacher.playbook.passages import FOLDER, read_all
 from training.teacher.playbook.retrieval import Shelf
 from training.teacher.playbook.rule import parse

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from agent.observation import FEATURES
 from training.errors import CorpusError
+from training.gateway.facts import facts_of
 from training.gateway.recording import Recording
-from training.imitate import facts_of
 
 Method: TypeAlias = Literal["logistic regression", "gradient boosting"]
 

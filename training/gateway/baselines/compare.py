@@ -18,10 +18,10 @@ from training.gateway.corpus import Capture, Corpus, Split
 from training.gateway.earned import Earned, chooser, earned
 from training.gateway.evaluate import Evaluation, evaluate
 from training.gateway.library import recordings_of
+from training.gateway.playbook_policy import PlaybookPolicy
 from training.gateway.record import AllowAll
 from training.gateway.recording import Recording
 from training.gateway.rewards import Rewards
-from training.imitate import PlaybookPolicy
 
 Policies: TypeAlias = Mapping[str, Sequence[Judge]]
 """By name; of what is drawn by a seed, one for each seed."""

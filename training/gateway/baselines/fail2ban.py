@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from agent.decision import Verdict
 from agent.observation import LONG_WINDOW_S
 from training.gateway.baselines.thresholds import Thresholded, Thresholds, tune
+from training.gateway.facts import facts_of
 from training.gateway.recording import Recording
 from training.gateway.rewards import Rewards
-from training.imitate import facts_of
 
 MAXRETRY: Final = 5
 """Failures until a source is blocked, as in jail.conf's ``[DEFAULT]``."""
