@@ -7,10 +7,11 @@ OUT := out
 CAPTURE ?= tests/captures/home.pcap
 DEVICE ?= cpu
 CORPORA ?=
+CAPTURES ?= captures
 # Of `make train`; docs/gateway.md says what each option is for.
-RECIPE ?= --unguided --rehearsal 3000 --hindsight 0.5 --noise 0.1 --learning-rate 0.0005 \
-  --schedule linear --steps 1500000 --entropy 0.005 --entropy-end 0.002 \
-  --without exploit --without 'web attack' --without malware
+RECIPE ?= --unguided --rehearsal 4000 --hindsight 0.5 --noise 0.1 --learning-rate 0.0003 \
+  --schedule linear --steps 150000 --entropy 0.005 --entropy-end 0.002 --evaluate-every 5 \
+  --slowed 0.0005 --without exploit --without 'web attack' --without malware
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
@@ -45,13 +46,14 @@ samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated
 	$(BIN)/python -m tests.training.cage2.page
 
 train: $(VENV)/.dev  ## train a gateway's policy on synthetic traffic, and on what CORPORA names; write its page
-	@test -f $(OUT)/synthetic/corpus.toml || $(BIN)/sluice-train corpus synthesise --out $(OUT)/synthetic --count 300
+	@test -f $(OUT)/synthetic/corpus.toml || $(BIN)/sluice-train corpus synthesise --out $(OUT)/synthetic --count 1000 --seed 41
 	@test -f $(OUT)/gateway/result.json || $(BIN)/sluice-train gateway train $(OUT)/gateway \
 	  --corpus $(OUT)/synthetic/corpus.toml $(CORPORA:%=--corpus %) $(RECIPE)
 	@$(BIN)/sluice-train gateway page $(OUT)/gateway --corpus $(OUT)/synthetic/corpus.toml
 
-policy: $(VENV)/.dev  ## make the shipped policy again from CORPUS and the samples
-	$(BIN)/sluice-train playbook $(CORPUS) tests/captures --out agent/policies/default.sluice
+policy: train  ## make the shipped policy again: train it, measure it on the public captures in CAPTURES
+	$(BIN)/sluice-train gateway bundle $(OUT)/gateway/network.pt agent/policies/default.sluice \
+	  --corpus public --folder $(CAPTURES)
 
 teacher: $(VENV)/.dev  ## train the language model that teaches, and examine it: hours, minutes with DEVICE=cuda
 	$(PIP) --editable '.[dev,teacher]'

@@ -36,7 +36,7 @@ class Manifest(BaseModel):
 
     format: int = Field(1, description="version of this layout")
     name: str = Field(description="for people")
-    kind: str = Field(description="how the policy came to be: playbook imitation, ppo, …")
+    kind: str = Field(description="how the policy came to be")
     description: str
     schema_hash: str = Field(description="of the observations that it was made for")
     verdicts: tuple[str, ...]

@@ -132,9 +132,10 @@ def _training(checkpoint: Path, provenance: dict[str, Any]) -> dict[str, Any]:
 
 def _kind(about: Mapping[str, Any], *, tuned: bool) -> str:
     """How the policy came to be: PPO had no part in a network that was best before it began."""
-    learned = "PPO on replayed traffic" if about["best_steps"] else "no PPO: its beginning was best"
     operation = ", fine-tuned in operation" if tuned else ""
-    return f"{learned}, {_guided(about)}{operation}"
+    if about["best_steps"]:
+        return f"PPO on replayed traffic, {_guided(about)}{operation}"
+    return f"{_guided(about)} on labelled traffic, which PPO did not better{operation}"
 
 
 def _guided(about: Mapping[str, Any]) -> str:

@@ -134,7 +134,8 @@ def _thresholds(
     acts = min(1.0, stops + limits.slowed / limits.margin)
     odds = [_highest(network, each) for each in corpora]
     throttles = max(float(np.quantile(each[0], 1 - acts)) for each in odds)
-    return throttles, max(float(np.quantile(each[1], 1 - stops)) for each in odds)
+    blocks = max(float(np.quantile(each[1], 1 - stops)) for each in odds)
+    return throttles, max(blocks, throttles + limits.apart)
 
 
 def _between(throttles: float, blocks: float) -> Caution:

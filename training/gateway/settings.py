@@ -88,6 +88,9 @@ class Limits(BaseModel):
 
     harm: Fraction = Field(0.001, description="share of legitimate flows that may be stopped")
     slowed: Fraction = Field(0.005, description="the same of those that may be throttled")
+    apart: float = Field(
+        1.0, ge=0, description="nats by which blocking has to be surer than throttling, at least"
+    )
     besides: Fraction = Field(
         0.005,
         description="share that may be stopped in all, by rules about others, too: it is what an"
