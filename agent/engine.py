@@ -117,7 +117,7 @@ class Engine:
         """End the tick: put what was decided in force, as seen from the one at ``start_ns``."""
         for point, rule in self._pending:
             self.table.put_in_force(rule.key, rule.verdict, rule.since_ns, rule.until_ns)
-            self.table.hosts.alert(point.src_hi, point.src_lo, rule.verdict, self.table.now_ns)
+            self.table.hosts.acted(point.src_hi, point.src_lo, rule.verdict, self.table.now_ns)
         if self.alerts is not None:
             self.alerts.turn(self.table.hosts, self._tick_end, start_ns)
         for points, verdicts in reversed(self._settling):

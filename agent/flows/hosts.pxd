@@ -33,4 +33,5 @@ cdef class HostTable:
     ) noexcept
     cdef void raise_level(self, int row) noexcept
     cdef double recent(self, int row, int counter, i64 now) noexcept
+    cdef bint note(self, u64 hi, u64 lo, int counter, double weight, i64 now) noexcept
     cdef i64 throttle(self, int row, i64 now, i64 size) noexcept

@@ -24,6 +24,7 @@ LONG_FLOWS = cython.declare(cython.int, COUNTERS.index("long_flows"))
 LONG_PEERS = cython.declare(cython.int, COUNTERS.index("long_peers"))
 LONG_PORTS = cython.declare(cython.int, COUNTERS.index("long_ports"))
 LONG_ALERTS = cython.declare(cython.int, COUNTERS.index("long_alerts"))
+LONG_VERDICTS = cython.declare(cython.int, COUNTERS.index("long_verdicts"))
 SHORT_COUNTERS = cython.declare(cython.int, COUNTERS.index("long_flows"))  # come first
 
 # The sets of distinct values that each host has: those of the short window come first.
@@ -247,11 +248,23 @@ class HostTable:
 
     def alert(self, hi: int, lo: int, weight: float, now: int) -> bool:
         """Count an alert on an address at ``now`` (ns); False where the host is not remembered."""
+        return self.note(hi, lo, LONG_ALERTS, weight, now)
+
+    def acted(self, hi: int, lo: int, verdict: int, now: int) -> bool:
+        """Count a rule on what an address began, as `alert`.
+
+        It is kept apart from alerts, and does not make suspect who is talked to: that both ends of
+        a flow have begun something that was stopped is no evidence from anybody else.
+        """
+        return self.note(hi, lo, LONG_VERDICTS, verdict, now)
+
+    def note(self, hi, lo, counter, weight, now):
+        """Add to a counter of an address, so that the policy is asked about it again."""
         row: cython.int = self.index.find(hi, lo, 0, 0, 0)
         if not row:
             return False
         self.roll(row, now)
-        self.rows[row].current[LONG_ALERTS] += weight
+        self.rows[row].current[counter] += weight
         self.rows[row].context = (self.rows[row].context + 1) & 255
         return True
 

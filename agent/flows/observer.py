@@ -33,6 +33,7 @@ LONG_ANSWERED = cython.declare(cython.int, COUNTERS.index("long_answered"))
 LONG_REFUSED = cython.declare(cython.int, COUNTERS.index("long_refused"))
 LONG_UPLOAD = cython.declare(cython.int, COUNTERS.index("long_upload"))
 LONG_ALERTS = cython.declare(cython.int, COUNTERS.index("long_alerts"))
+LONG_VERDICTS = cython.declare(cython.int, COUNTERS.index("long_verdicts"))
 
 FIN = cython.declare(cython.int, 0x01)
 RST = cython.declare(cython.int, 0x04)
@@ -253,7 +254,8 @@ class Observer:
 
     def read_response(self, flow, src, dst, now):
         """Alerts, and what the firewall is already doing."""
-        self.raw[59] = self.hosts.recent(src, LONG_ALERTS, now)  # src_alerts
+        alerts: cython.double = self.hosts.recent(src, LONG_ALERTS, now)
+        self.raw[59] = alerts + self.hosts.recent(src, LONG_VERDICTS, now)  # src_alerts
         self.raw[60] = self.hosts.recent(dst, LONG_ALERTS, now)  # dst_alerts
         self.raw[61] = self.flows[flow].src_verdict / 3.0  # in_force_src
         self.raw[62] = self.flows[flow].verdict / 3.0  # in_force_flow

@@ -99,7 +99,7 @@ COUNTERS: Final = (
     "long_refused",
     "long_upload",
     "long_alerts",
-    "unused",
+    "long_verdicts",
 )
 
 HOST: Final = np.dtype(

@@ -37,7 +37,7 @@ _SRC_ALERTS, _DST_ALERTS, _SRC, _FLOW, _TIME = (
     for name in ("src_alerts", "dst_alerts", "in_force_src", "in_force_flow", "in_force_time")
 )
 
-_PARTS: Final = ("firewall", "reactions", "alerts", "confirmation")
+_PARTS: Final = ("firewall", "reactions", "alerts", "verdicts", "confirmation")
 _STATE: Final = ("recording", "at", "end", "ids", "stopped", "paid", "backlog", "_obs")
 
 
@@ -81,6 +81,7 @@ class Gateway:
         self.firewall = Firewall(num_envs, tape.num_keys, guard or GuardSettings(), TICK_S, device)
         self.reactions = Reactions(num_envs, tape.num_keys, surroundings, generator)
         self.alerts = AlertWindows(num_envs, tape.num_hosts, device)
+        self.verdicts = AlertWindows(num_envs, tape.num_hosts, device)
         self.confirmation = Confirmation(num_envs, surroundings.confirmed_after_s, device)
         # The last column of flows is nobody's.
         flows = num_envs, tape.num_flows + 1
@@ -248,15 +249,15 @@ class Gateway:
     def _alert(
         self, flow: torch.Tensor, time: torch.Tensor, verdict: torch.Tensor, point: torch.Tensor
     ) -> None:
-        """Count alerts: one for a new rule, on the initiator, and those of a detection system."""
+        """Count a new rule, on the initiator, and alerts of a detection system on both ends."""
         world, hosts = self.surroundings, self.tape.hosts[flow]
         chance = torch.where(self.tape.malicious[flow], world.ids_sees, world.ids_errs)
         seen = self.ids & (self._rand() < chance) & (self.tape.before[point] >= 0)
-        weight = world.alert_weight * seen[:, None].expand(-1, 2)
-        weight = weight + torch.stack([verdict, torch.zeros_like(verdict)], 1)
-        first = self.tape.host_first[self.recording].gather(1, hosts)
+        weight = world.alert_weight * seen[:, None].repeat(1, 2)
         weight[:, 1] *= hosts[:, 0] != hosts[:, 1]
+        first = self.tape.host_first[self.recording].gather(1, hosts)
         self.alerts.add(hosts, first, time, weight)
+        self.verdicts.add(hosts[:, :1], first[:, :1], time, verdict[:, None].float())
 
     def _seek(self, gained: dict[str, torch.Tensor]) -> None:
         """Go on to the next point of a flow that no rule stops."""
@@ -285,6 +286,7 @@ class Gateway:
         hosts = self.tape.hosts[flow]
         first = self.tape.host_first[self.recording].gather(1, hosts)
         recent = self.alerts.recent(hosts, first, time)
+        recent[:, :1] += self.verdicts.recent(hosts[:, :1], first[:, :1], time)
         verdict = self._cover.verdict[:, 0]
         lasted = torch.where(verdict > 0, time - self._cover.since[:, 0], 0).float()
         obs = self._noise(self.tape.obs[self.at])
