@@ -55,6 +55,12 @@ class World(BaseModel):
         " capture is learned by heart; 0.03 is about a quarter of a value",
     )
     evaluate_every: Positive = Field(20, description="rollouts between looks at the validation")
+    better: float = Field(
+        0.005,
+        ge=0,
+        description="share of what validation has at stake by which a later network has to earn"
+        " more to be kept: less is luck, and what was learned first is what carries over best",
+    )
 
 
 class Rehearsal(BaseModel):

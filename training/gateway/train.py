@@ -48,6 +48,7 @@ class GatewayPPO(PPO):
         rehearsal: how it is learned.
         look: what a network is worth on the validation recordings.
         every: rollouts from one look to the next.
+        better: by how much another network has to be worth more.
     """
 
     settings: PPOSettings
@@ -59,10 +60,11 @@ class GatewayPPO(PPO):
         rehearsal: Rehearsal,
         look: Callable[[ActorCritic], float],
         every: int,
+        better: float,
     ) -> None:
         super().__init__(*arguments)
         self._hindsight, self._rehearsal = hindsight, rehearsal
-        self._look, self._every, self._rollouts = look, every, 0
+        self._look, self._every, self._better, self._rollouts = look, every, better, 0
         self.best: dict[str, Any] = {"validation": -math.inf, "steps": 0, "weights": {}}
         self.rehearsed = math.nan
         self._gained = torch.zeros(len(COMPONENTS), device=self.generator.device)
@@ -110,7 +112,7 @@ class GatewayPPO(PPO):
     def _keep_best(self) -> float:
         """Look at the network, and keep it if it is the best so far."""
         found = self._look(self.network)
-        if found > self.best["validation"]:
+        if found > self.best["validation"] + self._better:
             weights = copy.deepcopy(self.network.state_dict())
             self.best = {"validation": found, "steps": self.steps_done, "weights": weights}
         return found
@@ -191,6 +193,7 @@ def train(
         rehearsal=plan.rehearsal,
         look=look,
         every=plan.world.evaluate_every,
+        better=plan.world.better,
     )
     about = plan.model_dump(mode="json")
 
