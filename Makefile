@@ -10,7 +10,7 @@ CORPORA ?=
 CAPTURES ?= captures
 # Of `make train`; docs/gateway.md says what each option is for.
 RECIPE ?= --unguided --rehearsal 4000 --hindsight 0.5 --noise 0.1 --learning-rate 0.0003 \
-  --schedule linear --steps 150000 --entropy 0.005 --entropy-end 0.002 --evaluate-every 5 \
+  --schedule linear --steps 150000 --entropy 0.005 --entropy-end 0.002 --evaluate-every 10 \
   --slowed 0.0005 --without exploit --without 'web attack' --without malware
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # What a change of makes another installation (and compilation) necessary.
@@ -44,6 +44,7 @@ samples: $(VENV)/.dev  ## make the samples, the golden vectors and the generated
 	$(BIN)/python -m tests.agent.flows.golden
 	$(BIN)/python -m tests.agent.flows.observation_page
 	$(BIN)/python -m tests.training.cage2.page
+	$(BIN)/python -m tests.export.profiles_page
 
 train: $(VENV)/.dev  ## train a gateway's policy on synthetic traffic, and on what CORPORA names; write its page
 	@test -f $(OUT)/synthetic/corpus.toml || $(BIN)/sluice-train corpus synthesise --out $(OUT)/synthetic --count 1000 --seed 41

@@ -9,6 +9,7 @@
     ├── LabelError              a label file has a row or header that cannot be used
     ├── AlertError              an IDS's log has a line that cannot be used
     ├── ConfigError             a setting that cannot be obeyed
+    ├── ProfileError            a firmware profile that no box can keep, or that is not there
     ├── BundleError             a policy bundle that must not be loaded
     │   ├── SchemaMismatch      it was made for other observations
     │   └── BundleTampered      a file or the signature does not verify
@@ -45,6 +46,10 @@ class AlertError(SluiceError):
 
 class ConfigError(SluiceError):
     """A setting that cannot be obeyed; names the setting and what would be right."""
+
+
+class ProfileError(SluiceError):
+    """A firmware profile cannot be read or contradicts itself; names the field and what to do."""
 
 
 class BundleError(SluiceError):

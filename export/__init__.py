@@ -1,1 +1,1 @@
-"""From a trained policy to what a box loads (later issues)."""
+"""From a trained policy to what a box loads."""

@@ -124,7 +124,8 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, content: bytes | None) -> 
 
 def test_the_default_policy_says_what_it_is() -> None:
     manifest = Bundle.default().manifest
-    assert "not reinforcement-learned" in manifest.kind
-    assert "Imitates a written playbook" in manifest.description
+    assert "hindsight" in manifest.kind
+    assert "Trained on replayed traffic of composed" in manifest.description
+    assert "## Where it fails" in Bundle.default().model_card
     assert json.dumps(manifest.provenance)
     assert len(Bundle.default().onnx) < 300_000

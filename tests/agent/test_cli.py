@@ -77,8 +77,8 @@ def test_the_terminal_report_fits_a_page_of_text(samples: Path, scanner_blocker:
 
 def test_the_default_policy_says_what_it_is(samples: Path) -> None:
     text = sluice("replay", samples / "office.pcap").stdout
-    assert "playbook imitation" in text
-    assert "has not been trained by reinforcement learning" in " ".join(text.split())
+    assert "hindsight" in text
+    assert "Trained on replayed traffic of composed" in " ".join(text.split())
 
 
 def test_without_labels_no_families_are_told(samples: Path, tmp_path: Path) -> None:

@@ -128,6 +128,18 @@ def test_rules_and_alerts_show() -> None:
     assert seen["src_alerts"] == pytest.approx(3, rel=1e-5)
 
 
+def test_own_verdicts_show_where_a_host_begins_and_not_where_it_answers() -> None:
+    t = table()
+    observe(t, [Packet(proto=17)])
+    row = t.table[1]
+    assert t.hosts.acted(int(row["src_hi"]), int(row["src_lo"]), 2, 1000 * NS)
+    assert t.hosts.alert(int(row["src_hi"]), int(row["src_lo"]), 0.5, 1000 * NS)
+    there, back = Packet(at=1001, proto=17, sport=7), Packet(at=1001, proto=17, dport=7).back()
+    for packet, column, weight in ((there, "src_alerts", 2.5), (back, "dst_alerts", 0.5)):
+        seen = dict(zip(NAMES, raw_values(observe(t, [packet]))[-1], strict=True))
+        assert seen[column] == pytest.approx(weight, rel=1e-5)
+
+
 def test_service_classes_stand_for_ports() -> None:
     for dport, name in ((22, "service_login"), (445, "service_file"), (50000, "service_dynamic")):
         seen = last([Packet(dport=dport, tcp=SYN)])
