@@ -47,16 +47,16 @@ def test_a_detected_surge_is_throttled_first_and_blocked_as_evidence_grows(
     capture = _made(tmp_path, "surge", seed)
     flow = _malicious(capture)
     log, config = tmp_path / "eve.json", tmp_path / "sluice.toml"
-    log.write_text("".join(json.dumps(_alert(flow, second)) + "\n" for second in range(60, 290)))
-    config.write_text("[alerts]\nweight = [3.0, 2.0, 1.0, 0.05]\n")
+    log.write_text("".join(json.dumps(_alert(flow, second)) + "\n" for second in range(5, 290)))
+    config.write_text("[alerts]\nweight = [3.0, 2.0, 1.0, 0.02]\n")
     key = f"{flow['src']}:{flow['sport']}-{flow['dst']}:{flow['dport']}/tcp"
     told = sluice("explain", capture, "--flow", key, "--alerts", log, "--config", config, "--json")
     (found,) = json.loads(told.stdout)["flows"]
-    proposed = [Verdict[step["proposed"].upper()] for step in found["steps"]]
-    acted = [verdict for verdict in proposed if verdict]
-    assert proposed[0] == Verdict.ALLOW
+    applied = [Verdict[step["applied"].upper()] for step in found["steps"]]
+    acted = [verdict for verdict in applied if verdict]
+    assert applied[0] == Verdict.ALLOW
     assert acted[0] == Verdict.THROTTLE
-    assert Verdict.BLOCK in acted
+    assert acted[-1] == Verdict.BLOCK
     assert found["worst"] == "block"
 
 
