@@ -232,20 +232,25 @@ def complain(line: str, style: str) -> None:
     )
 
 
-def main() -> None:
-    """Run the command; named errors become one line and exit code 1."""
-    # A policy is small: threads of the linear algebra library would only spin and take memory.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # What start-up makes lives for ever; looking through it again and again takes a tenth of it.
-    gc.set_threshold(100_000)
+def run(command: typer.Typer) -> None:
+    """Run a command; named errors become one line and exit code 1."""
     try:
-        app()
+        command()
     except SluiceError as error:
         complain(f"error: {error}", "red")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         complain("interrupted", "red")
         raise SystemExit(130) from None
+
+
+def main() -> None:
+    """Run ``sluice``."""
+    # A policy is small: threads of the linear algebra library would only spin and take memory.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What start-up makes lives for ever; looking through it again and again takes a tenth of it.
+    gc.set_threshold(100_000)
+    run(app)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
-from agent.errors import SluiceError
+from agent.cli import complain, run
 from training.cage2.cli import app as cage2
 from training.gateway.cli import app as gateway
 from training.gateway.corpus_cli import app as corpus
 from training.teacher.cli import app as teacher
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_stderr = Console(stderr=True)
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "onnx", "matplotlib", "pooch"), "train"),
@@ -32,25 +30,16 @@ def _root() -> None:
 
 
 def main() -> None:
-    """Run the command; named errors become one line and exit code 1."""
+    """Run ``sluice-train``; what is not installed is named with the extra that has it."""
     try:
-        app()
+        run(app)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise
         extra = _EXTRAS[error.name]
-        _complain(f"error: {error.name} is not installed; pip install 'sluicegate[{extra}]'")
+        line = f"error: {error.name} is not installed; pip install 'sluicegate[{extra}]'"
+        complain(line, "red")
         raise SystemExit(1) from None
-    except SluiceError as error:
-        _complain(f"error: {error}")
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        raise SystemExit(130) from None
-
-
-def _complain(line: str) -> None:
-    _stderr.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

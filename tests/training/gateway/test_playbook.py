@@ -11,8 +11,9 @@ import torch
 
 from agent.decision import VERDICTS, Verdict
 from tests.training.gateway.flows import SCAN, flow
+from tests.training.gateway.observed import observe
 from training.gateway.playbook import PLAYBOOK, PlaybookTeacher, advise, ramp
-from training.gateway.playbook_policy import advice_on, observe
+from training.gateway.playbook_policy import advice_on
 from training.gateway.state import state_of
 
 

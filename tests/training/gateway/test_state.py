@@ -10,8 +10,8 @@ import pytest
 from agent.decision import VERDICTS
 from agent.observation import NAMES, raw_values
 from tests.training.gateway.flows import SCAN, flow
+from tests.training.gateway.observed import observe
 from training.gateway.playbook import PlaybookTeacher
-from training.gateway.playbook_policy import observe
 from training.gateway.state import BRIEF, line_of, state_of
 from training.teacher.playbook.passages import FOLDER, read_all
 from training.teacher.playbook.reader import PassageTeacher

@@ -14,6 +14,7 @@ from scapy.layers.inet import UDP
 from scapy.packet import Raw
 
 from agent.decision import VERDICTS
+from tests.training.gateway.observed import observe
 from tests.training.teacher.passages import passage
 from training.cage2.brief import BRIEF
 from training.cage2.describe import HostView, describe
@@ -22,7 +23,6 @@ from training.cage2.memory import Cage2Memory
 from training.cage2.scenario import Scenario, load
 from training.cage2.short_actions import shorten as short_actions
 from training.errors import TeacherError
-from training.gateway.playbook_policy import observe
 from training.gateway.state import BRIEF as GATEWAY
 from training.gateway.state import state_of
 from training.gateway.synth import wire
