@@ -32,11 +32,15 @@ def test_no_room_imports_what_it_must_not(room: str) -> None:
         assert not imports(path) & FORBIDDEN[room], path
 
 
-def test_the_command_line_loads_no_lab_and_no_linear_algebra_threads() -> None:
-    code = (
-        "import sys, agent.cli, agent.replay, agent.terminal;"
-        "print(sorted({'torch', 'scapy', 'training', 'onnx'} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("agent.cli, agent.replay, agent.terminal", {"torch", "scapy", "training", "onnx"}),
+        ("export.cli", {"torch", "training", "onnxruntime"}),
+    ],
+)
+def test_a_command_line_loads_no_lab(command: str, absent: set[str]) -> None:
+    code = f"import sys, {command}; print(sorted({absent} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -83,17 +83,6 @@ def test_mistakes(arguments: tuple[str, ...], code: int, says: str) -> None:
     assert done.stdout == ""
 
 
-def test_it_loads_neither_torch_nor_onnxruntime() -> None:
-    code = (
-        "import sys, export.cli;"
-        "print(sorted({'torch', 'training', 'onnxruntime'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.strip() == "[]", done.stderr
-
-
 def test_values_are_written_as_in_the_file() -> None:
     assert [plain(v) for v in (True, (), ("a", "b"), 200.0, 0.5, 7, "x")] == [
         *("true", "none", "a, b", "200", "0.5", "7", "x")
