@@ -19,6 +19,29 @@ _NEVER: Final = -1e9  # logit of an action that the memory knows to be without e
 _TIE: Final = 1e-4
 
 
+def stack(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    gain: float,
+    activation: Activation = "tanh",
+) -> nn.Sequential:
+    """Layers with orthogonal weights, as Engstrom et al. 2020 found to matter (arXiv 2005.12729).
+
+    Args:
+        inputs: of the first layer.
+        hidden: widths.
+        outputs: of the last layer, on which no activation follows.
+        gain: of the last layer's weights.
+        activation: of the hidden layers.
+    """
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [_linear(inputs, width, math.sqrt(2)), _ACTIVATIONS[activation]()]
+        inputs = width
+    return nn.Sequential(*layers, _linear(inputs, outputs, gain))
+
+
 class ActorCritic(nn.Module):
     """A policy and its critic.
 
@@ -59,8 +82,8 @@ class FlatActorCritic(ActorCritic):
         self, memory: Memory, hidden: Sequence[int], activation: Activation = "tanh"
     ) -> None:
         super().__init__(memory)
-        self.actor = _stack(memory.num_inputs, hidden, memory.num_actions, 0.01, activation)
-        self.critic = _stack(memory.num_inputs, hidden, 1, 1.0, activation)
+        self.actor = stack(memory.num_inputs, hidden, memory.num_actions, 0.01, activation)
+        self.critic = stack(memory.num_inputs, hidden, 1, 1.0, activation)
 
     def forward(self, obs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``(B, A)`` and values ``(B,)``."""
@@ -97,7 +120,7 @@ class HostwiseActorCritic(ActorCritic):
         # The critic has its own weights, so that neither loss pulls at the other's; a value sums up
         # all hosts, and messages between them would cost half of everything again.
         self.critic_enter = _linear(inputs, width, math.sqrt(2))
-        self.critic = _stack(2 * width, [2 * width], 1, gain=1.0)
+        self.critic = stack(2 * width, [2 * width], 1, gain=1.0)
 
     def forward(self, obs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``(B, A)`` and values ``(B,)``."""
@@ -132,21 +155,6 @@ class _Round(nn.Module):
 def _pooled(hosts: torch.Tensor) -> torch.Tensor:
     """``(B, 2 * W)`` from ``(H, B, W)``: the maximum finds one host among any number of others."""
     return torch.cat([hosts.mean(0), hosts.amax(0)], 1)
-
-
-def _stack(
-    inputs: int,
-    hidden: Sequence[int],
-    outputs: int,
-    gain: float,
-    activation: Activation = "tanh",
-) -> nn.Sequential:
-    """Orthogonal weights, as Engstrom et al. 2020 found to matter (arXiv 2005.12729)."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [_linear(inputs, width, math.sqrt(2)), _ACTIVATIONS[activation]()]
-        inputs = width
-    return nn.Sequential(*layers, _linear(inputs, outputs, gain))
 
 
 def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:

@@ -19,15 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
 from agent.decision import Verdict
 from training.gateway import imagined_alerts
-from training.gateway.noise import Noise
+from training.gateway.points import Points
 from training.gateway.policy import Logits
-from training.gateway.recording import Recording
 from training.gateway.settings import Rehearsal
 from training.gateway.tape import Tape
 from training.networks import ActorCritic
@@ -40,12 +38,8 @@ _TEMPERATURE: Final = 3.0
 class Hindsight:
     """What was right at recorded points.
 
-    Half of the points that are drawn are malicious; within either half all points are alike, so
-    that rare families count for no more than they are.
-
     Args:
-        recordings: to learn from.
-        tape: of them.
+        tape: of the recordings to learn from.
         noise: deviation that is added to logarithms in observations.
         generator: the source of chance, on the tape's device.
         members: networks that learn labels.
@@ -53,18 +47,16 @@ class Hindsight:
 
     def __init__(
         self,
-        recordings: Sequence[Recording],
         tape: Tape,
         noise: float,
         generator: torch.Generator,
         members: Sequence[ActorCritic],
     ) -> None:
-        self._tape, self._generator, self.members = tape, generator, members
+        self._generator, self.members = generator, members
+        self._points = Points(tape, noise, generator)
         # Never to isolate: one host that is taken for a scanner costs all that it does. Whether
         # that pays, PPO has to find out.
         self._right = torch.where(tape.malicious, Verdict.BLOCK, Verdict.ALLOW)
-        self._until = _until(recordings).to(tape.obs.device)
-        self._noise = Noise(noise, generator)
 
     def rehearse(self, network: ActorCritic, settings: Rehearsal) -> None:
         """Let the members learn labels, and a policy their mean."""
@@ -74,12 +66,12 @@ class Hindsight:
 
     def blame(self, network: ActorCritic, count: int) -> torch.Tensor:
         """Cross-entropy of a network and labels, nats, at so many points."""
-        obs, right = self._draw(count)
-        return cross_entropy(Logits(network)(obs), right)
+        obs, flow = self._points.draw(count)
+        return cross_entropy(Logits(network)(obs), self._right[flow])
 
     def loss(self, network: ActorCritic, count: int) -> torch.Tensor:
         """Cross-entropy of a policy and the members' mean, nats, at so many points."""
-        obs, _ = self._draw(count)
+        obs, _ = self._points.draw(count)
         weights = imagined_alerts.imagined(count, self._generator)
         with torch.no_grad():
             wanted = torch.stack([Logits(member)(obs) for member in self.members]).mean(0)
@@ -87,13 +79,6 @@ class Hindsight:
         obs[:, imagined_alerts.COLUMNS] = imagined_alerts.observed(weights)
         soft = (wanted / _TEMPERATURE).softmax(1)
         return cross_entropy(Logits(network)(obs) / _TEMPERATURE, soft) * _TEMPERATURE**2
-
-    def _draw(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Observations ``(n, F)`` of points, with noise, and what was right ``(n,)``."""
-        chance, device = self._generator, self._until.device
-        drawn = torch.rand(count, generator=chance, dtype=self._until.dtype, device=device)
-        rows = torch.searchsorted(self._until, drawn).clamp(max=len(self._until) - 1)
-        return self._noise(self._tape.obs[rows]), self._right[self._tape.flow[rows]]
 
     def state_dict(self) -> dict[str, Any]:
         """What the members have learned."""
@@ -114,13 +99,3 @@ def _learn(
         left = remaining("linear", update / settings.rehearsal)
         set_rate(optimizer, settings.rehearsal_rate * left)
         descend(loss(network, settings.rehearsal_batch), optimizer, max_grad_norm=1.0)
-
-
-def _until(recordings: Sequence[Recording]) -> torch.Tensor:
-    """Cumulated chances ``(P,)`` of all points."""
-    label = np.concatenate([each.label[each.flow] for each in recordings])
-    chances = np.zeros(len(label))
-    for malicious in (0, 1):
-        side = label == malicious
-        chances[side] = 1 / max(1, side.sum())
-    return torch.from_numpy((chances / (chances.sum() or 1)).cumsum())

@@ -20,6 +20,7 @@ from training.gateway.corpus import Corpus, Split
 from training.gateway.earned import earned
 from training.gateway.env import Gateway
 from training.gateway.hindsight import Hindsight
+from training.gateway.imagined_rules import with_rules
 from training.gateway.inputs import Standardised, settle
 from training.gateway.leave_out import leave_out
 from training.gateway.library import Recorded, recordings_of
@@ -32,6 +33,7 @@ from training.gateway.teachers import make_teacher
 from training.guidance import Guide, TeacherGuide
 from training.networks import ActorCritic, FlatActorCritic
 from training.ppo import PPO
+from training.provenance import sha256
 from training.run import run
 
 CHECKPOINT: Final = "network.pt"
@@ -158,7 +160,7 @@ def train(
         As :func:`training.run.run`, and of the best network its ``validation``, what it earns of
         what is at stake, the mean over recordings; ``best_steps``, and by the same measure
         ``rehearsed``, what it was before PPO began; ``caution``; and ``costs``, of each corpus's
-        validation.
+        validation; and ``corpora_sha256`` of their manifests, which hold those of all captures.
 
     Raises:
         CorpusError: a corpus cannot be used, or has nothing to train or to validate on.
@@ -189,7 +191,7 @@ def train(
 
     learner = GatewayPPO(
         *(env, network, plan.ppo, _guide(plan)),
-        hindsight=Hindsight(learned, tape, plan.world.noise, env.generator, members),
+        hindsight=Hindsight(tape, plan.world.noise, env.generator, members),
         rehearsal=plan.rehearsal,
         look=look,
         every=plan.world.evaluate_every,
@@ -205,6 +207,7 @@ def train(
         result["validation"] = earned(others, Chooser(network), plan.rewards).share
         result["best_steps"] = learner.best["steps"]
         result["rehearsed"] = learner.rehearsed
+        result["corpora_sha256"] = {str(path): sha256(path) for path in plan.corpora}
         result["caution"] = asdict(caution)
         result["costs"] = [asdict(each) for each in costs]
         save(folder / CHECKPOINT, network, plan.network, {**about, **result})
@@ -214,7 +217,7 @@ def train(
 
 def _networks(plan: Plan, tape: Tape) -> list[FlatActorCritic]:
     """The policy, and those that it learns from, with weights of their own."""
-    scales, made = Standardised(tape.obs), []
+    scales, made = Standardised(with_rules(tape.obs, plan.ppo.seed)), []
     for number in range(1 + plan.rehearsal.members):
         network = fresh(plan.network, plan.ppo.seed + number * _SEEDS_APART)
         network.memory = scales

@@ -10,9 +10,11 @@ import torch
 
 from agent.decision import Verdict
 from agent.observation import NAMES
-from tests.training.gateway.by_hand import BENIGN, MALICIOUS, UNKNOWN, recording
-from training.gateway.hindsight import Hindsight, _until
+from tests.training.gateway.by_hand import BENIGN, MALICIOUS, recording
+from training.gateway import imagined_rules
+from training.gateway.hindsight import Hindsight
 from training.gateway.imagined_alerts import COLUMNS, observed
+from training.gateway.imagined_rules import with_rules
 from training.gateway.inputs import Standardised
 from training.gateway.policy import Chooser, fresh
 from training.gateway.recording import Recording
@@ -24,12 +26,6 @@ _CPU = torch.device("cpu")
 _QUICK = Rehearsal(rehearsal=600, rehearsal_batch=128, rehearsal_rate=0.01)
 
 
-def test_half_of_what_is_drawn_is_malicious_and_nothing_is_unknown() -> None:
-    made = recording([*((n, MALICIOUS, n) for n in range(4)), (5, BENIGN, 5), (6, UNKNOWN, 6)])
-    chances = _until([made]).diff(prepend=torch.zeros(1))
-    np.testing.assert_allclose(chances, [1 / 8] * 4 + [1 / 2, 0], atol=1e-12)
-
-
 def _told_by_the_first_feature() -> tuple[Recording, Hindsight, FlatActorCritic]:
     """It tells who is malicious, but for noise; two networks are to learn it."""
     made = recording([(n, (MALICIOUS, BENIGN)[n % 2], n) for n in range(100)])
@@ -38,9 +34,9 @@ def _told_by_the_first_feature() -> tuple[Recording, Hindsight, FlatActorCritic]
     made = replace(made, observations=observations)
     policy, *members = (fresh(Blueprint(hidden=[32, 32]), seed) for seed in (1, 2, 3))
     for network in (policy, *members):
-        network.memory = Standardised(torch.from_numpy(made.observations))
+        network.memory = Standardised(with_rules(torch.from_numpy(made.observations), 1))
     generator = torch.Generator().manual_seed(1)
-    return made, Hindsight([made], Tape([made], _CPU), 0.1, generator, members), policy
+    return made, Hindsight(Tape([made], _CPU), 0.1, generator, members), policy
 
 
 def test_what_can_be_told_apart_is_learned() -> None:
@@ -84,3 +80,14 @@ def _odds(network: ActorCritic, seen: torch.Tensor) -> torch.Tensor:
     """Of a block to an allowance, nats."""
     logits = Chooser(network).logits(seen.numpy())
     return torch.from_numpy(logits[:, Verdict.BLOCK] - logits[:, Verdict.ALLOW])
+
+
+def test_what_is_in_force_already_is_no_evidence() -> None:
+    made, hindsight, network = _told_by_the_first_feature()
+    hindsight.rehearse(network, _QUICK)
+    for row in (0, 1):
+        seen = torch.from_numpy(made.observations[row : row + 1].repeat(3, axis=0))
+        rules = torch.tensor([[0.0, 0.0, 0.0], [1 / 3, 1 / 3, 0.3], [1.0, 0.0, 0.0]])
+        seen[:, imagined_rules.COLUMNS] = rules
+        odds = _odds(network, seen)
+        assert float((odds - odds[0]).abs().max()) < float(odds[0].abs()) / 2
