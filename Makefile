@@ -16,10 +16,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
 
-.PHONY: help setup replay test lint bench samples train policy teacher encoder clean
+.PHONY: help setup replay test test-aarch64 lint bench samples train policy teacher encoder clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 setup: $(VENV)/.dev  ## everything for work on Sluicegate: tests, linters, training
 
@@ -29,6 +29,9 @@ replay: $(VENV)/.base  ## replay a capture (CAPTURE=…) under the shipped polic
 
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/python -m pytest
+
+test-aarch64: $(VENV)/.dev  ## the same verdicts on ARM: in a Debian root, emulated (as root; minutes the first time)
+	$(BIN)/python -m tests.aarch64.replay
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

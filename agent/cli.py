@@ -12,15 +12,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from agent.errors import ConfigError, SluiceError
+from agent.errors import SluiceError
+from agent.policy_command import app as policy_app
 
 if TYPE_CHECKING:
     from agent.alerts import Alerts
-    from agent.config import Settings
+    from agent.config import RunnerChoice, Settings
     from agent.labels import FlowLabels
     from agent.policy import Policy
 
@@ -29,13 +30,36 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Captures = Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip")]
 OneCapture = Annotated[Path, typer.Argument(help="a pcap or pcapng file, plain or gzip")]
 Config = Annotated[Path | None, typer.Option(help="settings, as /etc/sluice/sluice.toml")]
-PolicyBundle = Annotated[Path | None, typer.Option("--policy", help="a bundle; else the default")]
-Key = Annotated[Path | None, typer.Option(help="public key that signed the bundle (32 bytes)")]
+PolicyBundle = Annotated[
+    Path | None, typer.Option("--policy", help="a bundle; else the installed or the shipped one")
+]
+Key = Annotated[Path | None, typer.Option(help="public key of the bundle's maker (a .pub file)")]
 Json = Annotated[bool, typer.Option("--json", help="the result as JSON on standard output")]
 AlertLog = Annotated[
     Path | None, typer.Option("--alerts", help="Suricata's eve.json of the capture, plain or gzip")
 ]
 Labels = Annotated[Path | None, typer.Option(help="label CSV; else X.labels.csv beside X.pcap")]
+
+
+def _runner(name: str) -> RunnerChoice:
+    from agent.policy import RUNNERS
+
+    for runner in RUNNERS:
+        if name == runner:
+            return runner
+    raise typer.BadParameter(f"{name!r} is none of {', '.join(RUNNERS)}")
+
+
+Runner = Annotated[
+    Literal["auto", "onnxruntime", "numpy"] | None,
+    typer.Option(
+        parser=_runner,
+        metavar="auto|onnxruntime|numpy",
+        help="what computes the policy; else the settings'",
+    ),
+]
+
+app.add_typer(policy_app, name="policy")
 
 
 @app.callback()
@@ -54,14 +78,16 @@ def replay(
     ] = None,
     policy: PolicyBundle = None,
     key: Key = None,
+    runner: Runner = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Replay captures and report what the agent would have done."""
     from agent.replay import replay as run
 
-    settings, chosen = load_settings(config), load_policy(policy, key)
-    other = None if compare is None else load_policy(compare, key)
+    settings = load_settings(config)
+    chosen = load_policy(policy, key, settings, runner)
+    other = None if compare is None else load_policy(compare, key, settings, runner)
     labelled = [(path, find_labels(path, labels, len(captures))) for path in captures]
     log = load_alerts(alerts, len(captures))
     with progress("replaying") as advance:
@@ -106,6 +132,7 @@ def observe(
     raw: Annotated[bool, typer.Option("--raw", help="in the features' units, not scaled")] = False,
     policy: PolicyBundle = None,
     key: Key = None,
+    runner: Runner = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -118,7 +145,8 @@ def observe(
 
     if csv is None and parquet is None:
         raise typer.BadParameter("say where to: --csv FILE, --parquet FILE, or both")
-    settings, chosen = load_settings(config), load_policy(policy, key)
+    settings = load_settings(config)
+    chosen = load_policy(policy, key, settings, runner)
     log = load_alerts(alerts)
     with progress("observing") as advance:
         result = write_observations(capture, settings, chosen, csv, parquet, raw, advance, log)
@@ -138,6 +166,7 @@ def explain(
     alerts: AlertLog = None,
     policy: PolicyBundle = None,
     key: Key = None,
+    runner: Runner = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -145,7 +174,8 @@ def explain(
     from agent.explain import explain_flow
     from agent.terminal import print_explanation
 
-    settings, chosen = load_settings(config), load_policy(policy, key)
+    settings = load_settings(config)
+    chosen = load_policy(policy, key, settings, runner)
     log = load_alerts(alerts)
     with progress("explaining") as advance:
         explanation = explain_flow(capture, flow, settings, chosen, advance, log)
@@ -163,21 +193,35 @@ def load_settings(path: Path | None) -> Settings:
     return Settings() if path is None else Settings.load(path)
 
 
-def load_policy(path: Path | None, key: Path | None) -> Policy:
-    """A bundle's policy, verified against ``key``, or the default one."""
-    from agent.bundle import Bundle
-    from agent.policy import Policy
+def load_policy(
+    path: Path | None,
+    key: Path | None,
+    settings: Settings | None = None,
+    runner: RunnerChoice | None = None,
+) -> Policy:
+    """A policy to run.
 
-    if path is None:
-        return Policy(Bundle.default())
-    key = key or path.with_suffix(".pub")
-    try:
-        trusted = key.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{key}: the bundle's public key cannot be read ({error.strerror}); pass --key FILE"
-        ) from error
-    return Policy(Bundle.load(path, (trusted,)))
+    Args:
+        path: its bundle; else the installed one that is in use, else the shipped one.
+        key: of its maker. Without it, and without keys in the settings, the one beside ``path``.
+        settings: name further keys, the runner and where policies are installed; none: nothing is.
+        runner: instead of the settings'.
+    """
+    from agent.bundle import Bundle
+    from agent.keys import read_public_key
+    from agent.policy import Policy
+    from agent.policy_store import PolicyStore
+
+    keys = settings.policy.trusted if settings else ()
+    if key is None and path is not None and not keys:
+        key = path.with_suffix(".pub")
+    if key is not None:
+        keys = (*keys, read_public_key(key))
+    if path is not None:
+        bundle = Bundle.load(path, keys)
+    else:
+        bundle = PolicyStore.of(settings, keys).in_use() if settings else Bundle.default()
+    return Policy(bundle, runner or (settings.policy.runner if settings else "auto"))
 
 
 def find_labels(capture: Path, given: Path | None, captures: int) -> FlowLabels | None:

@@ -7,7 +7,7 @@ is its documentation. An unknown key is an error: a misspelt allow-list would al
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -15,6 +15,7 @@ from agent.allowlist import AllowList, networks
 from agent.decision import Verdict
 from agent.errors import ConfigError
 from agent.flows.capacity import Capacity
+from agent.keys import parse_public_key
 from agent.toml_file import read_toml
 
 # RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291; the unspecified source of DHCP.
@@ -30,6 +31,7 @@ HOME_NETWORKS: Final = (
     "::/128",
 )
 
+RunnerChoice = Literal["auto", "onnxruntime", "numpy"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(gt=0, le=100)]
 
@@ -103,6 +105,42 @@ class AlertSettings(_Section):
     )
 
 
+class PolicySettings(_Section):
+    """Which policies may decide here, and what runs them."""
+
+    keys: tuple[str, ...] = Field(
+        (),
+        description="public keys whose bundles are trusted, as `sluice-export keygen` prints them;"
+        " the shipped policy needs none",
+    )
+    store: Path = Field(
+        Path("/var/lib/sluice/policies"), description="where `sluice policy install` puts bundles"
+    )
+    runner: RunnerChoice = Field(
+        "auto", description="what computes a policy; auto: onnxruntime where installed, else numpy"
+    )
+    profile: str = Field(
+        "",
+        description="the box's firmware profile, a name or a TOML file, whose limits a bundle must"
+        " keep; empty: no limits",
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            try:
+                parse_public_key(key)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return keys
+
+    @property
+    def trusted(self) -> tuple[bytes, ...]:
+        """The keys, 32 bytes each."""
+        return tuple(map(parse_public_key, self.keys))
+
+
 class Settings(_Section):
     """The whole file."""
 
@@ -115,6 +153,7 @@ class Settings(_Section):
     flows: FlowSettings = FlowSettings()
     guard: GuardSettings = GuardSettings()
     alerts: AlertSettings = AlertSettings()
+    policy: PolicySettings = PolicySettings()
 
     @field_validator("home_networks")
     @classmethod

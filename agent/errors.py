@@ -12,7 +12,9 @@
     ├── ProfileError            a firmware profile that no box can keep, or that is not there
     ├── BundleError             a policy bundle that must not be loaded
     │   ├── SchemaMismatch      it was made for other observations
-    │   └── BundleTampered      a file or the signature does not verify
+    │   ├── BundleTampered      a file or the signature does not verify
+    │   └── BundleMisfit        it exceeds what this box was said to bear
+    ├── StoreError              the box's folder of policies cannot be used, or lacks one
     ├── FlowNotFound            no flow of the capture has the key asked for
     └── OutputError             a page or a table cannot be written
 
@@ -62,6 +64,14 @@ class SchemaMismatch(BundleError):
 
 class BundleTampered(BundleError):
     """A file of the bundle, or its signature, does not verify."""
+
+
+class BundleMisfit(BundleError):
+    """The bundle exceeds the box's firmware profile, or a gate of its export; names all reasons."""
+
+
+class StoreError(SluiceError):
+    """The installed policies cannot be read or changed, or none is of the name."""
 
 
 class FlowNotFound(SluiceError):

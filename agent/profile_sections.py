@@ -88,7 +88,15 @@ class PolicyPlan(Section):
     """The form in which the policy is installed."""
 
     runner: Runner = Field(description="what computes it")
-    quantisation: Literal["fp32", "int8"] = Field(description="how its weights are stored")
+    quantisation: Literal["fp32", "int8"] = Field(
+        description="arithmetic of the ONNX network: int8 kernels, or the same integers in floats"
+    )
+    hidden: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
+        (64, 64), min_length=1, description="units of the student's hidden layers, before pruning"
+    )
+    pruned: float = Field(
+        0.0, ge=0, lt=1, description="share of each hidden layer's units that is pruned"
+    )
 
 
 class CapturePlan(Section):

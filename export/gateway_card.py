@@ -1,27 +1,19 @@
-"""A trained network as the bundle that a box loads, with a card that says what it is worth."""
+"""A gateway policy's model card: what it is, what it is worth, and where it fails."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from agent.bundle import Bundle
+from agent.bundle import Gate
 from agent.observation import FEATURES, SCHEMA_HASH
 from training.errors import PolicyError
-from training.gateway.corpus import Corpus
 from training.gateway.evaluate import Evaluation, Outcome
-from training.gateway.policy import Logits, read
-from training.gateway.recording import Recording
-from training.policy_bundle import bundle
-from training.provenance import sha256
 from training.report import table
 
-DESCRIPTION: Final = "Trained on replayed traffic of {corpora}: {kind}."
 _CARD: Final = """# {name}
 
 {description}
@@ -32,6 +24,7 @@ _CARD: Final = """# {name}
   earned most on the validation captures and was kept. Families left unlabelled: {without}.
 - Caution: logits divided by {heat:.3g}, and {nats:.3g} added to that of "allow", so that the
   guard's default floors lie where validation's legitimate flows bear them.
+- Network: {network}, exported for {profile}: {exported}.
 
 ## What it does on captures that it never saw
 
@@ -39,6 +32,10 @@ _CARD: Final = """# {name}
 its guard. "After packets" is how many of a stopped flow passed, in the median.
 
 {outcomes}
+
+## What the export measured
+
+{gates}
 
 ## Where it fails
 
@@ -50,113 +47,108 @@ its guard. "After packets" is how many of a stopped flow passed, in the median.
 
 ## Make it again
 
-`make train`, then `sluice-train gateway bundle`; docs/gateway.md has the details, and how to add
-your own captures or learn from your analysts' verdicts. The manifest has all settings.
+`make train`, then `make export`; docs/gateway.md and docs/export.md have the details, and how to
+add your own captures or learn from your analysts' verdicts. The manifest has all settings.
 """
 
 
-def make_bundle(
-    checkpoint: Path,
-    out: Path,
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a checkpoint comes from.
+
+    Attributes:
+        provenance: the checkpoint's own.
+        training: of the run that made it, through all its fine-tunings.
+    """
+
+    provenance: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, checkpoint: Path, provenance: Mapping[str, Any]) -> Origin:
+        """What a checkpoint says of itself.
+
+        Raises:
+            PolicyError: it does not say enough.
+        """
+        about = provenance
+        while "policy" in about:
+            about = about["policy"]["provenance"]
+        if "caution" not in about or "corpora_sha256" not in about:
+            raise PolicyError(f"{checkpoint}: does not say how it was trained; train it again")
+        return cls(provenance, about)
+
+    @property
+    def kind(self) -> str:
+        """How the policy came to be: PPO had no part in a network that was best before it began."""
+        operation = "" if self.training is self.provenance else ", fine-tuned in operation"
+        if self.training["best_steps"]:
+            return f"PPO on replayed traffic, {self.guided}{operation}"
+        return f"{self.guided} on labelled traffic, which PPO did not better{operation}"
+
+    @property
+    def description(self) -> str:
+        """A line for people."""
+        names = sorted({Path(path).parent.name for path in self.training["corpora"]})
+        return f"Trained on replayed traffic of {' and '.join(names)}: {self.kind}."
+
+    @property
+    def guided(self) -> str:
+        """Who helped at the beginning, in words."""
+        hindsight = "rehearsed by hindsight" if self.training["rehearsal"]["rehearsal"] else ""
+        teacher = f"guided by {self.training['teacher']}" if self.training["teacher"] else ""
+        return " and ".join(filter(None, (hindsight, teacher))) or "unguided"
+
+
+def card(
+    origin: Origin,
     *,
     name: str,
-    recordings: Sequence[Recording],
+    profile: str,
+    widths: Sequence[int],
+    exported: str,
     found: Evaluation,
     evaluated: str,
-) -> Bundle:
-    """Write a checkpoint as a bundle, and its public key beside it.
+    gates: Sequence[Gate],
+) -> str:
+    """Markdown.
 
     Args:
-        checkpoint: of `training.gateway.train`.
-        out: the bundle.
+        origin: of the policy.
         name: of the policy.
-        recordings: whose legitimate observations are the ordinary state that explanations
-            compare with.
-        found: what the policy did on captures.
+        profile: that it is made for.
+        widths: of the network, from inputs to outputs.
+        exported: what the export did, in words.
+        found: what the exported policy did on captures.
         evaluated: which those are, in words.
-
-    Raises:
-        PolicyError: the file is no checkpoint, or one of an older version.
-        CorpusError: a corpus that it was trained on is gone.
+        gates: what was measured.
     """
-    network, _, provenance = read(checkpoint)
-    about = _training(checkpoint, provenance)
-    corpora = " and ".join(sorted({Path(path).parent.name for path in about["corpora"]}))
-    kind = _kind(about, tuned=about is not provenance)
-    description = DESCRIPTION.format(corpora=corpora, kind=kind)
-    card = _CARD.format(
-        name=name, description=description, features=len(FEATURES), schema=SCHEMA_HASH,
-        steps=int(about["steps"]), seed=about["ppo"]["seed"], guided=_guided(about),
+    about = origin.training
+    return _CARD.format(
+        name=name, description=origin.description, features=len(FEATURES), schema=SCHEMA_HASH,
+        steps=int(about["steps"]), seed=about["ppo"]["seed"], guided=origin.guided,
         best=int(about["best_steps"]), without=", ".join(about["without"]) or "none",
-        heat=about["caution"]["heat"], nats=about["caution"]["nats"], evaluated=evaluated,
-        flows=found.all_malicious.flows, legitimate=found.all_benign.flows,
-        outcomes=_outcomes(found),
+        heat=about["caution"]["heat"], nats=about["caution"]["nats"],
+        network="-".join(map(str, widths)), profile=profile, exported=exported,
+        evaluated=evaluated, flows=found.all_malicious.flows, legitimate=found.all_benign.flows,
+        outcomes=_outcomes(found), gates=gates_table(gates),
     )  # fmt: skip
-    return bundle(
-        out,
-        Logits(network),
-        name=name,
-        kind=kind,
-        description=description,
-        baseline=ordinary(recordings),
-        provenance={
-            **provenance,
-            "corpora_sha256": _digests(about["corpora"]),
-            "evaluated": evaluated,
-            "outcomes": found.as_json(),
-        },
-        model_card=card,
-    )
 
 
-def _digests(manifests: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of corpora's manifests, which hold those of all captures."""
-    for manifest in manifests:
-        Corpus.load(Path(manifest))
-    return {manifest: sha256(Path(manifest)) for manifest in manifests}
+def gates_table(gates: Sequence[Gate]) -> str:
+    """Markdown."""
+    rows = [
+        [each.name, f"{each.found:.6g} {each.unit}".strip(), _limit(each), each.note]
+        for each in gates
+    ]
+    return table(["gate", "found", "limit", ""], rows)
 
 
-def _training(checkpoint: Path, provenance: dict[str, Any]) -> dict[str, Any]:
-    """What is known of the run that made a checkpoint, through all its fine-tunings.
-
-    Raises:
-        PolicyError: it does not say enough.
-    """
-    about = provenance
-    while "policy" in about:
-        about = about["policy"]["provenance"]
-    if "caution" not in about:
-        raise PolicyError(f"{checkpoint}: does not say how it was trained; train it again")
-    return about
-
-
-def _kind(about: Mapping[str, Any], *, tuned: bool) -> str:
-    """How the policy came to be: PPO had no part in a network that was best before it began."""
-    operation = ", fine-tuned in operation" if tuned else ""
-    if about["best_steps"]:
-        return f"PPO on replayed traffic, {_guided(about)}{operation}"
-    return f"{_guided(about)} on labelled traffic, which PPO did not better{operation}"
-
-
-def _guided(about: Mapping[str, Any]) -> str:
-    """Who helped at the beginning, in words."""
-    hindsight = "rehearsed by hindsight" if about["rehearsal"]["rehearsal"] else ""
-    teacher = f"guided by {about['teacher']}" if about["teacher"] else ""
-    return " and ".join(filter(None, (hindsight, teacher))) or "unguided"
-
-
-def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:
-    """The mean observation ``(F,)`` of legitimate flows."""
-    total, count = np.zeros(len(FEATURES)), 0
-    for each in recordings:
-        legitimate = each.observations[each.label[each.flow] == 0]
-        total += legitimate.sum(axis=0)
-        count += len(legitimate)
-    return (total / max(1, count)).astype(np.float32)
+def _limit(gate: Gate) -> str:
+    return "–" if gate.limit is None else f"{gate.limit:.6g}"
 
 
 def _outcomes(found: Evaluation) -> str:
-    """Markdown."""
     heads = ["family", "flows", "stopped", "throttled", "after packets", "bytes passed"]
     rows = [
         *_rows("**all malicious**", found.all_malicious, found.malicious),

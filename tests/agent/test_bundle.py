@@ -5,60 +5,31 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.bundle import MANIFEST, MODEL_CARD, POLICY_ONNX, SIGNATURE, Bundle, write_bundle
-from agent.decision import VERDICTS
-from agent.errors import BundleError, BundleTampered, SchemaMismatch
-from agent.observation import FEATURES, NAMES, SCHEMA_HASH
+from agent.bundle import (
+    MANIFEST,
+    MODEL_CARD,
+    POLICY_ONNX,
+    SIGNATURE,
+    Bundle,
+    Claims,
+    Gate,
+    write_bundle,
+)
+from agent.errors import BundleError, OutputError, SchemaMismatch
+from agent.observation import FEATURES, SCHEMA_HASH
 from agent.policy import Policy, probabilities
+from tests.agent.bundles import PUBLIC, SECRET, F, contents, full, linear_onnx, make, unfolded
 
-SECRET = bytes(range(32))
-PUBLIC = Ed25519PrivateKey.from_private_bytes(SECRET).public_key().public_bytes_raw()
-F = len(FEATURES)
-
-
-def linear_onnx(weights: np.ndarray[Any, Any], inputs: int = F) -> bytes:
-    """``logits = obs @ weights`` in the policy contract."""
-    helper = onnx.helper
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["obs", "w"], ["logits"])],
-        "linear",
-        [helper.make_tensor_value_info("obs", onnx.TensorProto.FLOAT, ["batch", inputs])],
-        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 4])],
-        [onnx.numpy_helper.from_array(weights.astype(np.float32), "w")],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
-
-
-def make(path: Path, onnx_bytes: bytes | None = None, **changes: Any) -> Path:
-    manifest = {
-        "name": "linear", "kind": "test", "description": "a line", "schema_hash": SCHEMA_HASH,
-        "verdicts": VERDICTS, "features": NAMES, "baseline": [0.0] * F, "provenance": {},
-    } | changes  # fmt: skip
-    network = onnx_bytes or linear_onnx(np.eye(F, 4))
-    write_bundle(path, manifest, {POLICY_ONNX: network, MODEL_CARD: b"# card\n"}, SECRET)
-    return path
-
-
-def rewrite(path: Path, name: str, change: Any) -> None:
-    """Change one file of a bundle in place."""
-    with zipfile.ZipFile(path) as archive:
-        files = {n: archive.read(n) for n in archive.namelist()}
-    files[name] = change(files.get(name, b""))
-    with zipfile.ZipFile(path, "w") as archive:
-        for n, content in files.items():
-            archive.writestr(n, content)
-
-
-def flip(content: bytes) -> bytes:
-    return content[:-1] + bytes([content[-1] ^ 1])
+CAGE2 = {
+    "name": "blue", "kind": "PPO", "description": "of CAGE-2", "playground": "cage2",
+    "inputs": {"obs": ["batch", 52], "state": ["batch", 7]},
+    "outputs": {"logits": ["batch", 145], "next_state": ["batch", 7]},
+    "provenance": {"seed": 1},
+}  # fmt: skip
 
 
 def test_a_bundle_loads_and_computes(tmp_path: Path) -> None:
@@ -66,42 +37,101 @@ def test_a_bundle_loads_and_computes(tmp_path: Path) -> None:
     logits = Policy(bundle).logits(np.eye(3, F, dtype=np.float32))
     assert np.array_equal(logits, np.eye(3, 4, dtype=np.float32))
     assert bundle.manifest.name == "linear"
-    assert bundle.model_card == "# card\n"
+    assert (bundle.model_card, bundle.npz, bundle.key) == ("# card\n", None, PUBLIC)
     assert probabilities(logits).sum(axis=1) == pytest.approx(1)
 
 
 def test_a_folder_is_as_good_as_a_zip_and_the_same_inputs_make_the_same_bytes(
     tmp_path: Path,
 ) -> None:
-    first, second = make(tmp_path / "1.sluice"), make(tmp_path / "2.sluice")
+    first, second = full(tmp_path / "1.sluice"), full(tmp_path / "2.sluice")
     assert first.read_bytes() == second.read_bytes()
-    with zipfile.ZipFile(first) as archive:
-        archive.extractall(tmp_path / "folder")
-    assert (
-        Bundle.load(tmp_path / "folder", (PUBLIC,)).digest == Bundle.load(first, (PUBLIC,)).digest
+    folder = Bundle.load(unfolded(first, tmp_path / "folder"), (PUBLIC,))
+    zipped = Bundle.load(first, (PUBLIC,))
+    assert (folder.digest, folder.onnx, folder.npz) == (zipped.digest, zipped.onnx, zipped.npz)
+    assert (zipped.size, folder.size) == (first.stat().st_size, sum(zipped.sizes.values()))
+
+
+def test_a_zip_tells_nothing_of_when_and_where_it_was_made(tmp_path: Path) -> None:
+    with zipfile.ZipFile(full(tmp_path / "b.sluice")) as archive:
+        entries = archive.infolist()
+    assert [e.filename for e in entries] == sorted(contents(tmp_path / "b.sluice"))
+    assert {e.date_time for e in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert {(e.create_system, e.external_attr) for e in entries} == {(3, 0o100644 << 16)}
+
+
+def test_the_manifest_keeps_what_the_export_says(tmp_path: Path) -> None:
+    gates = (
+        Gate(name="latency", unit="µs", limit=4000, found=12.5, passed=True),
+        Gate(name="agreement", unit="share", limit=None, found=0.1 + 0.2, passed=True, note="fp32"),
     )
+    path = full(tmp_path / "b.sluice", gates=gates, stages={"quantise": {"to": "int8"}})
+    manifest = Bundle.load(path, (PUBLIC,)).manifest
+    assert manifest.gates == gates
+    assert manifest.stages == {"quantise": {"to": "int8"}}
+    assert manifest.limits == {"memory_mib": 96, "bundle_kib": 256, "latency_us": 4000}
+    with pytest.raises(BundleError, match=r"gates\.0\.found: .*finite"):
+        make(tmp_path / "c.sluice", gates=[gates[0].model_dump() | {"found": float("nan")}])
 
 
-@pytest.mark.parametrize("name", [MANIFEST, SIGNATURE, POLICY_ONNX, MODEL_CARD])
-def test_one_flipped_bit_anywhere_is_refused(tmp_path: Path, name: str) -> None:
-    path = make(tmp_path / "b.sluice")
-    rewrite(path, name, flip)
-    with pytest.raises(BundleTampered):
+def test_another_playground_verifies_and_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "blue.sluice"
+    files = {POLICY_ONNX: b"a graph", MODEL_CARD: b"card"}
+    write_bundle(path, CAGE2, files, SECRET)
+    manifest = Bundle.open(path, (PUBLIC,)).manifest
+    assert manifest.outputs["logits"] == ["batch", 145]
+    with pytest.raises(BundleError, match=r"blue\.sluice: a policy for 'cage2'.*'gateway'"):
         Bundle.load(path, (PUBLIC,))
 
 
-def test_an_unsigned_file_and_a_strange_key_are_refused(tmp_path: Path) -> None:
-    path = make(tmp_path / "b.sluice")
-    with pytest.raises(BundleTampered, match="trusted key"):
-        Bundle.load(path, (bytes(32),))
-    rewrite(path, "extra.bin", lambda _: b"x")
-    with pytest.raises(BundleTampered, match=r"extra\.bin"):
+def test_another_schema_is_refused_with_both_hashes_when_written_and_when_read(
+    tmp_path: Path,
+) -> None:
+    path, both = tmp_path / "b.sluice", f"0123456789abcdef.*{SCHEMA_HASH}; export"
+    with pytest.raises(SchemaMismatch, match=both):
+        make(path, schema_hash="0123456789abcdef")
+    assert not path.exists()
+    make(path, schema_hash="0123456789abcdef", playground="another")
+    with pytest.raises(BundleError, match="'another'"):
         Bundle.load(path, (PUBLIC,))
 
 
-def test_another_schema_is_refused_with_both_hashes(tmp_path: Path) -> None:
-    with pytest.raises(SchemaMismatch, match=f"0123456789abcdef.*{SCHEMA_HASH}"):
-        make(tmp_path / "b.sluice", schema_hash="0123456789abcdef")
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"verdicts": ["allow"]}, "verdicts or features"),
+        ({"features": ["one"]}, "verdicts or features"),
+        ({"baseline": [0.0]}, f"baseline must have {F}"),
+        ({"name": 7}, "name: .*string"),
+        ({"quantisation": "int4"}, "quantisation"),
+        ({"limits": {"memory_mib": float("inf")}}, "limits.memory_mib"),
+    ],
+)
+def test_what_no_agent_would_load_is_not_written(
+    tmp_path: Path, changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(BundleError, match=says):
+        make(tmp_path / "b.sluice", **changes)
+    assert not (tmp_path / "b.sluice").exists()
+
+
+def test_a_bundle_without_its_network_or_with_a_leading_name_is_not_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "b.sluice"
+    with pytest.raises(BundleError, match=r"needs policy\.onnx"):
+        write_bundle(path, CAGE2, {MODEL_CARD: b""}, SECRET)
+    files = {POLICY_ONNX: b"", MODEL_CARD: b"", "../evil": b""}
+    with pytest.raises(BundleError, match=r"'\.\./evil' is no plain file name"):
+        write_bundle(path, CAGE2, files, SECRET)
+    with pytest.raises(OutputError, match="cannot be written"):
+        make(tmp_path / "absent" / "b.sluice")
+    assert not path.exists()
+
+
+def test_a_later_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="layout has version 2, this agent reads 1"):
+        make(tmp_path / "b.sluice", format=2)
 
 
 def test_a_network_of_the_wrong_shape_is_refused(tmp_path: Path) -> None:
@@ -118,8 +148,19 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, content: bytes | None) -> 
     path = tmp_path / "b.sluice"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BundleError, match=r"b\.sluice"):
-        Bundle.load(path, (PUBLIC,))
+    for read in (lambda: Bundle.load(path, (PUBLIC,)), lambda: Claims.read(path)):
+        with pytest.raises(BundleError, match=r"b\.sluice"):
+            read()
+
+
+def test_claims_are_read_without_a_key(tmp_path: Path) -> None:
+    path = full(tmp_path / "b.sluice")
+    claims, bundle = Claims.read(path), Bundle.open(path, (PUBLIC,))
+    assert (claims.digest, claims.manifest, claims.model_card, claims.size) == (
+        *(bundle.digest, bundle.manifest, bundle.model_card, bundle.size),
+    )
+    assert not hasattr(claims, "onnx")
+    assert {MANIFEST, SIGNATURE} < claims.sizes.keys()
 
 
 def test_the_default_policy_says_what_it_is() -> None:
@@ -129,3 +170,4 @@ def test_the_default_policy_says_what_it_is() -> None:
     assert "## Where it fails" in Bundle.default().model_card
     assert json.dumps(manifest.provenance)
     assert len(Bundle.default().onnx) < 300_000
+    assert manifest.features == tuple(feature.name for feature in FEATURES)

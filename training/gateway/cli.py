@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from training.gateway.baselines_command import baselines_command
-from training.gateway.bundle_command import bundle_command
 from training.gateway.evaluate_command import evaluate_command
 from training.gateway.finetune_command import finetune_command
 from training.gateway.page_command import page_command
@@ -21,7 +20,6 @@ app.command("finetune")(finetune_command)
 app.command("baselines")(baselines_command)
 app.command("study")(study_command)
 app.command("page")(page_command)
-app.command("bundle")(bundle_command)
 
 
 @app.callback()

@@ -63,6 +63,21 @@ class Evaluation:
     all_malicious: Outcome
     all_benign: Outcome
 
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> Evaluation:
+        """What `as_json` gave."""
+
+        def outcome(each: Mapping[str, Any]) -> Outcome:
+            packets = math.nan if each["packets"] is None else each["packets"]
+            return Outcome(**{**each, "packets": packets})
+
+        return cls(
+            {name: outcome(each) for name, each in found["malicious"].items()},
+            {name: outcome(each) for name, each in found["benign"].items()},
+            outcome(found["all_malicious"]),
+            outcome(found["all_benign"]),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Families by name, and the totals; what is not a number is null."""
 

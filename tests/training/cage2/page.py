@@ -127,6 +127,35 @@ each red agent, and the sum of the nine mean returns; `--cyborg PATH` plays it i
 CybORG instead. The policy is evaluated greedily. Its contract: inputs `obs` float32 `[batch, 52]`
 and `state` float32 `[batch, S]`, zeros at an episode's start; outputs `logits` float32
 `[batch, 145]` and `next_state` float32 `[batch, S]`.
+
+## To a bundle
+
+```
+sluice-export cage2 training/cage2/checkpoints/head.pt out/export/cage2.sluice --key maker.pem
+```
+
+distils the checkpoint's actor into a small stack of rectified layers (`--hidden`, 64 and 64),
+which learns what the checkpoint would do where its own play leads; prunes it if told to (`--prune
+SHARE`); lets it learn once more while it is rounded to int8; and puts it back between the parts
+of the memory, which stays exact, as one graph of the contract above. What is in the work folder
+(`--work`, `out/export/cage2`) of the same inputs is not done again, so a run that was cut off
+goes on with the stage that it was in.
+
+The bundle is written if all gates pass:
+
+- The total score by the official protocol is at most 2 % worse than the checkpoint's in float32
+  (`--episodes`, 1,000 a cell, seed 0: `sluice-train cage2 evaluate` says the same of
+  `policy.onnx`).
+- `policy.onnx` and `policy.npz` have at most 300 kB each, and the bundle what the profile allows
+  (`--profile`, which also chooses the graph's arithmetic).
+- The graph is made of known operators, and onnxruntime computes every layer of the actor in
+  bytes.
+- onnxruntime's int8 and float32 kernels and numpy agree in every bit of logits and memory along
+  6,400 steps of play.
+
+They are in the manifest, and the scores of all stages in the model card. Without `--key` the
+bundle is signed by a key that is thrown away; `OUT.pub` is its public half. `sluice` verifies
+such a bundle and refuses to run it: it is no gateway's.
 """
 
 _EFFECTS = {

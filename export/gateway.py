@@ -1,0 +1,260 @@
+"""A gateway's checkpoint, stage by stage, into what a box loads.
+
+======== ============ ====================================================================
+distil   student.pt   a stack of rectified layers of the profile's widths learns the policy
+prune    pruned.pt    the profile's share of hidden units goes
+quantize policy.npz   whole numbers
+onnx     policy.onnx  the same, for onnxruntime
+======== ============ ====================================================================
+
+What follows, gates and signature, is in `gateway_bundle.py`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from agent.bundle import POLICY_NPZ, POLICY_ONNX
+from agent.int8 import Int8Network, packed, unpacked
+from agent.profile import Profile
+from export.gates import AGREEMENT, REWARD_LOSS, agreement, reward_loss
+from export.gateway_card import Origin
+from export.gateway_lessons import GatewayLessons, extremes
+from export.gateway_settings import Plan
+from export.lessons import learn
+from export.policy_onnx import operators, policy_onnx
+from export.prune import prune
+from export.quantize import Ranges, Trained, quantised
+from export.stages import Stage, stage
+from export.student import fresh, from_state, is_student, linears, of_weights, widths_of
+from training.gateway.policy import Chooser, Logits, read
+from training.gateway.recording import Recording
+from training.networks import ActorCritic
+from training.provenance import sha256
+
+STAGES: Final = ("distil", "prune", "quantize", "onnx")
+_LOOKED_AT: Final = 65_536  # examples that ranges are taken from
+
+Show = Callable[[str, int, int], object]
+"""Called with a stage, the steps that are done, and all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A trained policy, and what it is exported by.
+
+    Attributes:
+        sha256: of the checkpoint.
+        network: of the checkpoint.
+        origin: where it comes from.
+        learned, validation: recordings to learn from, and to measure by.
+        corpora: SHA-256 of the manifests that they are of.
+    """
+
+    sha256: str
+    network: ActorCritic
+    origin: Origin
+    learned: Sequence[Recording]
+    validation: Sequence[Recording]
+    corpora: Sequence[str]
+
+    @classmethod
+    def of(
+        cls,
+        checkpoint: Path,
+        manifests: Sequence[Path],
+        learned: Sequence[Recording],
+        validation: Sequence[Recording],
+    ) -> Source:
+        """Of a checkpoint's file.
+
+        Raises:
+            PolicyError: it cannot be used.
+        """
+        network, _, provenance = read(checkpoint)
+        origin = Origin.of(checkpoint, provenance)
+        corpora = sorted(sha256(path) for path in manifests)
+        return cls(sha256(checkpoint), network, origin, learned, validation, corpora)
+
+    @property
+    def actor(self) -> nn.Module:
+        """Observations ``(N, F)`` to logits ``(N, 4)``."""
+        return Logits(self.network)
+
+    @property
+    def judge(self) -> Chooser:
+        """The same, as the agent asks."""
+        return Chooser(self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What the stages made.
+
+    Attributes:
+        network: in whole numbers.
+        onnx: for onnxruntime, in the profile's arithmetic.
+        stages: what each did, by name.
+        digest: over all that the last one depended on.
+    """
+
+    network: Int8Network
+    onnx: bytes
+    stages: Mapping[str, Mapping[str, Any]]
+    digest: str
+
+
+def export(
+    folder: Path,
+    source: Source,
+    profile: Profile,
+    plan: Plan,
+    *,
+    until: str = STAGES[-1],
+    show: Show = lambda name, done, of: None,
+) -> Exported | None:
+    """Take a policy through all stages, as far as the folder has not been taken already.
+
+    Args:
+        folder: of the stages' files.
+        source: the policy.
+        profile: of the boxes.
+        plan: how.
+        until: the last stage; without network and graph there is no result.
+        show: called on the way.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    work = _Work(folder, source, profile, plan, show)
+    done: list[Stage] = []
+    for name in STAGES[: STAGES.index(until) + 1]:
+        done.append(work.stage(name, done[-1].digest if done else source.sha256))
+    if until != STAGES[-1]:
+        return None
+    return Exported(
+        unpacked((folder / POLICY_NPZ).read_bytes()),
+        (folder / POLICY_ONNX).read_bytes(),
+        {each.name: each.about for each in done},
+        done[-1].digest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The stages of one export."""
+
+    folder: Path
+    source: Source
+    profile: Profile
+    plan: Plan
+    show: Show
+
+    def stage(self, name: str, before: str) -> Stage:
+        """Make one, or find it made.
+
+        Args:
+            name: of the stage.
+            before: digest of the one before.
+        """
+        plan, policy = self.plan, self.profile.policy
+        all_settings: dict[str, dict[str, Any]] = {
+            "distil": {"hidden": policy.hidden, "course": plan.distilling.model_dump()},
+            "prune": {"share": policy.pruned, "pruning": plan.pruning.model_dump()},
+            "quantize": {
+                "method": plan.method, "tuning": plan.tuning.model_dump(), "tries": plan.tries,
+            },
+            "onnx": {"form": policy.quantisation},
+        }  # fmt: skip
+        learns = {"seed": plan.seed, "noise": plan.noise, "corpora": list(self.source.corpora)}
+        depends_on = {"before": before, **all_settings[name], **(learns if name != "onnx" else {})}
+        make = {
+            "distil": self._distil,
+            "prune": self._prune,
+            "quantize": self._quantize,
+            "onnx": self._onnx,
+        }[name]
+        return stage(self.folder, name, depends_on, make)
+
+    def _distil(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+        layers = linears(self.source.actor)
+        wanted = (layers[0].in_features, *self.profile.policy.hidden, layers[-1].out_features)
+        actor = next(each for each in self.source.actor.children() if linears(each))
+        if is_student(actor) and widths_of(actor) == wanted:
+            student = of_weights([(layer.weight, layer.bias) for layer in layers])
+            return _weights("student.pt", student), {"widths": wanted, "learned": "nothing: as is"}
+        student = fresh(wanted, self.plan.seed)
+        course = self.plan.distilling
+        kl = learn(student, self._lessons("distil"), course, self._steps("distil", course.steps))
+        return _weights("student.pt", student), {"widths": wanted, "kl_nats": kl}
+
+    def _prune(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+        student, share = self._read("student.pt"), self.profile.policy.pruned
+        before = widths_of(student)
+        if share:
+            steps = self.plan.pruning.rounds * self.plan.pruning.course.steps
+            lessons, show = self._lessons("prune"), self._steps("prune", steps)
+            student = prune(student, lessons, share, self.plan.pruning, show)
+        about = {"share": share, "widths_before": before, "widths": widths_of(student)}
+        return _weights("pruned.pt", student), about
+
+    def _quantize(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+        student, lessons = self._read("pruned.pt"), self._lessons("quantize")
+        looked_at = torch.cat([lessons.draw(_LOOKED_AT).inputs, extremes()])
+        ranges = Ranges.of(student, looked_at)
+        if self.plan.method == "ptq":
+            network = quantised(student, ranges)
+            return {POLICY_NPZ: packed(network)}, {"method": "ptq", **self._kept(network)}
+        tried: list[dict[str, Any]] = []
+        course, best, made = self.plan.tuning, (False, 0.0), b""
+        for number in range(self.plan.tries):
+            learner = Trained(student, ranges)
+            show = self._steps(f"quantize, try {number + 1}", course.steps)
+            kl = learn(learner, lessons, course, show)
+            network = learner.network()
+            kept = self._kept(network)
+            tried.append({"kl_nats": kl, **kept})
+            worth = (kept["agreement"] >= AGREEMENT, -kept["reward_loss"])
+            if not made or worth > best:
+                best, made, chosen = worth, packed(network), number
+            if best[0] and -best[1] <= REWARD_LOSS:
+                break
+        return {POLICY_NPZ: made}, {"method": "qat", "tries": tried, "chosen": chosen}
+
+    def _kept(self, network: Int8Network) -> dict[str, float]:
+        """How much of the policy is left, on the recordings for validation."""
+        source = self.source
+        return {
+            "agreement": agreement(source.judge, network, source.validation),
+            "reward_loss": reward_loss(source.judge, network, source.validation),
+        }
+
+    def _onnx(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+        network = unpacked((self.folder / POLICY_NPZ).read_bytes())
+        form = self.profile.policy.quantisation
+        content = policy_onnx(network, form)
+        return {POLICY_ONNX: content}, {"form": form, "operators": sorted(operators(content))}
+
+    def _lessons(self, name: str) -> GatewayLessons:
+        """Lessons of a stage, which do not depend on whether the ones before were made just now."""
+        seed = self.plan.seed * len(STAGES) + STAGES.index(name)
+        return GatewayLessons(self.source.learned, self.source.actor, self.plan.noise, seed)
+
+    def _steps(self, name: str, of: int) -> Callable[[int], object]:
+        return lambda done: self.show(name, done, of)
+
+    def _read(self, file: str) -> nn.Sequential:
+        return from_state(torch.load(self.folder / file, weights_only=True))
+
+
+def _weights(file: str, student: nn.Module) -> dict[str, bytes]:
+    buffer = io.BytesIO()
+    torch.save(student.state_dict(), buffer)
+    return {file: buffer.getvalue()}

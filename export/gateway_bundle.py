@@ -1,0 +1,182 @@
+"""The last of a gateway's export: outcomes on held-out captures, gates, card and signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
+
+from agent.bundle import MODEL_CARD, POLICY_NPZ, POLICY_ONNX, Bundle, Gate, write_bundle
+from agent.decision import VERDICTS
+from agent.int8 import packed
+from agent.observation import FEATURES, NAMES, SCHEMA_HASH
+from agent.profile import Profile
+from export.gates import check, cost_gates, policy_gates, size_gates
+from export.gateway import Exported, Source
+from export.gateway_card import card
+from export.measure import measure
+from export.stages import stage
+from export.teacher_gguf import teacher_files
+from training.gateway.corpus import Capture
+from training.gateway.evaluate import Evaluation, evaluate
+from training.gateway.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Captures that a policy has never seen.
+
+    Attributes:
+        words: which those are, for people.
+        captures: of a corpus.
+        folder: the corpus's.
+    """
+
+    words: str
+    captures: Sequence[Capture]
+    folder: Path
+
+
+def outcomes(
+    folder: Path, exported: Exported, held_out: HeldOut, advance: Callable[[], object]
+) -> Evaluation:
+    """What the exported policy does to held-out captures; not found out twice.
+
+    Args:
+        folder: of the stages' files.
+        exported: the policy.
+        held_out: the captures.
+        advance: called after each of them.
+    """
+    depends_on = {
+        "network": exported.digest,
+        "captures": [each.model_dump(mode="json") for each in held_out.captures],
+    }
+
+    def replay() -> tuple[dict[str, bytes], dict[str, Any]]:
+        found = evaluate(held_out.captures, held_out.folder, exported.network, advance=advance)
+        return {}, found.as_json()
+
+    return Evaluation.of_json(stage(folder, "outcomes", depends_on, replay).about)
+
+
+def make_bundle(
+    out: Path,
+    source: Source,
+    exported: Exported,
+    profile: Profile,
+    key: bytes,
+    *,
+    name: str,
+    held_out: HeldOut,
+    found: Evaluation,
+    baseline: NDArray[np.float32],
+) -> Bundle:
+    """Measure a policy, hold it to its gates, and sign it.
+
+    Args:
+        out: the bundle to write.
+        source: what it was exported from.
+        exported: what was made of it.
+        profile: of the boxes.
+        key: Ed25519 private key, 32 bytes.
+        name: of the policy.
+        held_out: captures that it was tried on.
+        found: what it did to them.
+        baseline: the ordinary state that explanations compare with, ``(F,)``.
+
+    Raises:
+        GateFailed: a gate did not pass; nothing is written.
+        MeasureFailed: its costs could not be measured.
+        OutputError: the file cannot be written.
+        TeacherError: the profile carries a teacher, and ours cannot be used.
+    """
+    form = profile.policy.quantisation
+    gates = policy_gates(exported.network, form, source.judge, source.validation)
+    files = {POLICY_ONNX: exported.onnx, POLICY_NPZ: packed(exported.network)}
+    files |= teacher_files() if profile.teacher.on_box else {}
+
+    def written(path: Path, gates: Sequence[Gate]) -> Bundle:
+        text = card(
+            source.origin, name=name, profile=profile.name, widths=exported.network.widths,
+            exported=_words(exported.stages), found=found, evaluated=held_out.words, gates=gates,
+        )  # fmt: skip
+        manifest = _manifest(source, exported, profile, held_out, found, gates)
+        manifest |= {"name": name, "baseline": [float(each) for each in baseline]}
+        return write_bundle(path, manifest, {**files, MODEL_CARD: text.encode()}, key)
+
+    # What a bundle costs is measured of one that has no gates yet; they add some kilobytes of text.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trial.sluice"
+        trial = written(path, gates)
+        cost = measure(path, trial.key, profile.policy.runner, profile.engine.batch)
+        gates = [*gates, *cost_gates(cost, profile)]
+        trial = written(path, [*gates, *size_gates(trial.size, _sizes(files), profile)])
+    gates = [*gates, *size_gates(trial.size, _sizes(files), profile)]
+    check(gates, profile.name)
+    return written(out, gates)
+
+
+def new_key() -> bytes:
+    """An Ed25519 private key that nobody else has, 32 bytes."""
+    return Ed25519PrivateKey.generate().private_bytes_raw()
+
+
+def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:
+    """The mean observation ``(F,)`` of legitimate flows."""
+    total, count = np.zeros(len(FEATURES)), 0
+    for each in recordings:
+        legitimate = each.observations[each.label[each.flow] == 0]
+        total += legitimate.sum(axis=0)
+        count += len(legitimate)
+    return (total / max(1, count)).astype(np.float32)
+
+
+def _manifest(
+    source: Source,
+    exported: Exported,
+    profile: Profile,
+    held_out: HeldOut,
+    found: Evaluation,
+    gates: Sequence[Gate],
+) -> dict[str, Any]:
+    features, *_, verdicts = exported.network.widths
+    return {
+        "kind": source.origin.kind,
+        "description": source.origin.description,
+        "profile": profile.name,
+        "limits": profile.limits.model_dump(),
+        "quantisation": profile.policy.quantisation,
+        "inputs": {"obs": ["batch", features]},
+        "outputs": {"logits": ["batch", verdicts]},
+        "schema_hash": SCHEMA_HASH,
+        "verdicts": VERDICTS,
+        "features": NAMES,
+        "provenance": {
+            **source.origin.provenance,
+            "checkpoint_sha256": source.sha256,
+            "exported_with": list(source.corpora),
+            "evaluated": held_out.words,
+            "outcomes": found.as_json(),
+        },
+        "stages": exported.stages,
+        "gates": [gate.model_dump() for gate in gates],
+    }
+
+
+def _words(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the export did."""
+    share, method = stages["prune"]["share"], stages["quantize"]["method"]
+    pruned = f"{share:.0%} of its hidden units pruned, " if share else ""
+    how = {"qat": "with training", "ptq": "after training"}[method]
+    return f"{pruned}quantised to int8 {how}, computed in {stages['onnx']['form']}"
+
+
+def _sizes(files: Mapping[str, bytes]) -> dict[str, int]:
+    return {name: len(content) for name, content in files.items()}

@@ -1,0 +1,157 @@
+"""``sluice-export gateway``: a checkpoint as the bundle that a kind of box loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from agent.keys import public_text
+from agent.profile import Profile
+from export.gateway_settings import Plan
+from export.keygen_command import load_private_key
+from training.errors import CorpusError
+from training.gateway.corpus import Capture, Corpus, manifest_path
+from training.gateway.train_command import Cache, Corpora, Folders, Processes, folders_of
+from training.options import with_options
+
+if TYPE_CHECKING:
+    from export.gateway_bundle import HeldOut
+    from training.gateway.recording import Recording
+
+_HELD_OUT: Final = "held-out"
+_WORK: Final = Path("out/export")
+
+
+@with_options(plan=Plan)
+def gateway(
+    checkpoint: Annotated[Path, typer.Argument(help="a network that sluice-train wrote")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.sluice", help="the bundle to write")],
+    corpora: Corpora,
+    plan: Plan,
+    profile: Annotated[str, typer.Option(help="of the boxes: a shipped one, or a TOML file")],
+    folders: Folders = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="corpus whose held-out captures it is tried on; else the first one's"),
+    ] = None,
+    test_folder: Annotated[
+        Path | None, typer.Option(help="of its captures; else its manifest's")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="private key of sluice-export keygen; else one made for this bundle"),
+    ] = None,
+    name: Annotated[str, typer.Option(help="of the policy")] = "gateway",
+    until: Annotated[
+        str, typer.Option(help="stop after distil, prune, quantize or onnx; else go to the end")
+    ] = "",
+    work: Annotated[
+        Path, typer.Option(help="folder that keeps what the stages make, by profile")
+    ] = _WORK,
+    cache: Cache = Path("out/recordings"),
+    processes: Processes = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
+) -> None:
+    """Distil, prune, quantise, measure and sign a gateway's policy; what is made stays made."""
+    import torch
+
+    from export.gateway import STAGES, Source, export
+    from export.gateway_bundle import make_bundle, new_key, ordinary, outcomes
+
+    torch.set_num_threads(1)
+    if until and until not in STAGES:
+        raise typer.BadParameter(f"no stage is called {until}; there are {', '.join(STAGES)}")
+    box = Profile.load(Path(profile)) if profile.endswith(".toml") else Profile.named(profile)
+    private = new_key() if key is None else load_private_key(key)
+    manifests = [manifest_path(each) for each in corpora]
+    places = folders_of(manifests, folders)
+    held_out = _held_out(manifests[0], places[0], test, test_folder)
+    found = [_recorded(m, f, cache, processes) for m, f in zip(manifests, places, strict=True)]
+    learned = [each for part, _ in found for each in part]
+    validation = [each for _, part in found for each in part]
+    source = Source.of(checkpoint, manifests, learned, validation)
+    folder = work / box.name
+    with _progress() as show:
+        exported = export(folder, source, box, plan, until=until or STAGES[-1], show=show)
+    if exported is None or until:
+        print(json.dumps({"work": str(folder), "until": until}) if as_json else f"{folder}")
+        return
+    with _progress() as show:
+        of, done = len(held_out.captures), 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            show("trying on held-out captures", done, of)
+
+        result = outcomes(folder, exported, held_out, advance)
+    made = make_bundle(
+        out, source, exported, box, private, name=name, held_out=held_out, found=result,
+        baseline=ordinary(validation),
+    )  # fmt: skip
+    if key is None:
+        out.with_suffix(".pub").write_text(public_text(made.key) + "\n")
+    if as_json:
+        gates = [gate.model_dump() for gate in made.manifest.gates]
+        answer = {
+            "bundle": str(out), "sha256": made.digest, "bytes": made.size, "profile": box.name,
+            "widths": exported.network.widths, "stages": exported.stages, "gates": gates,
+            "outcomes": result.as_json(),
+        }  # fmt: skip
+        print(json.dumps(answer))
+        return
+    print(f"{out}: {made.size:,} bytes for {box.name}, {made.digest[:16]}; all gates passed")
+    if key is None:
+        print(f"signed with a key of its own: {out.with_suffix('.pub')}")
+
+
+def _recorded(
+    manifest: Path, folder: Path, cache: Path, processes: int
+) -> tuple[list[Recording], list[Recording]]:
+    """A corpus's recordings to learn from, and to measure by."""
+    from training.gateway.library import recordings_of
+
+    corpus = Corpus.load(manifest)
+    learned, validation = (
+        [each.recording for each in recordings_of(captures, folder, cache, processes=processes)]
+        for captures in (corpus.of("train"), corpus.of("validation"))
+    )
+    return learned, validation
+
+
+def _held_out(manifest: Path, folder: Path, test: Path | None, test_folder: Path | None) -> HeldOut:
+    """The captures that a policy is tried on.
+
+    Raises:
+        CorpusError: there is none.
+    """
+    from export.gateway_bundle import HeldOut
+
+    if test is not None:
+        manifest = manifest_path(test)
+        folder = test_folder or manifest.parent
+    captures: list[Capture] = Corpus.load(manifest).of(_HELD_OUT)
+    if not captures:
+        raise CorpusError(f"{manifest}: no capture is held out; name a corpus with --test")
+    label = manifest.parent.name if manifest.stem == "corpus" else manifest.stem
+    return HeldOut(f"{len(captures)} held-out captures of {label}", captures, folder)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], object]]:
+    """A bar on standard error, if that is a terminal; takes what is done, how far, and of what."""
+    stderr = Console(stderr=True)
+    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
+        line = bar.add_task("exporting")
+
+        def show(what: str, done: int, of: int) -> None:
+            bar.update(line, description=what, completed=done, total=of)
+
+        yield show
