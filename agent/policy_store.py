@@ -294,11 +294,7 @@ def box_profile(name: str) -> Profile | None:
     """
     from agent.profile import Profile
 
-    if not name:
-        return None
-    if name.endswith(".toml"):
-        return Profile.load(Path(name))
-    return Profile.named(name)
+    return Profile.of(name) if name else None
 
 
 def _claims(path: Path) -> Claims | None:

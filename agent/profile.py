@@ -181,6 +181,15 @@ class Profile(Section):
             raise ProfileError(f"no profile is called {name}; there are {', '.join(shipped())}")
         return cls.load(path_of(name))
 
+    @classmethod
+    def of(cls, name: str) -> Profile:
+        """A shipped profile, or that of a TOML file.
+
+        Raises:
+            ProfileError: there is none, or it cannot be used.
+        """
+        return cls.load(Path(name)) if name.endswith(".toml") else cls.named(name)
+
 
 def shipped() -> tuple[str, ...]:
     """The names of the shipped profiles, sorted."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from agent.output import make_folder
+from agent.profile import Profile
 from agent.words import printable
+from export.progress import stages_bar
+from export.signing import signing_key, write_public
 
 if TYPE_CHECKING:
     from agent.bundle import Bundle
-    from agent.profile import Profile
     from export.cage2_stages import Plan
 
 _WORK = Path("out/export/cage2")
@@ -65,35 +64,20 @@ def cage2(
     from export.cage2_stages import Source
 
     torch.set_num_threads(1)  # what is fast here, and the same bits wherever it runs
-    box = None if profile is None else _profile(profile)
+    box = None if profile is None else Profile.of(profile)
     plan = _plan(hidden, prune, steps, seed, box)
-    secret = _secret(key)
-    _make_folder(out.parent)  # it would be a pity to find out at the end
-    with _bar() as show:
+    secret = signing_key(key)
+    make_folder(out.parent)  # it would be a pity to find out at the end
+    with stages_bar() as show:
         bundle = made(
             out, Source.of(checkpoint), plan,
             work=work, profile=box, episodes=episodes, private_key=secret, show=show,
         )  # fmt: skip
-    beside = None if key else _write_public(out, bundle.key)
+    beside = None if key else write_public(out, bundle.key)
     if as_json:
         print(json.dumps(_result(bundle, beside)))
     else:
         _print(bundle, beside)
-
-
-def _make_folder(path: Path) -> None:
-    from agent.errors import OutputError
-
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be made ({error.strerror})") from error
-
-
-def _profile(name: str) -> Profile:
-    from agent.profile import Profile
-
-    return Profile.load(Path(name)) if name.endswith(".toml") else Profile.named(name)
 
 
 def _plan(
@@ -117,43 +101,6 @@ def _plan(
         "tuning": plan.tuning.model_copy(update={"steps": max(1, steps // 3)}),
     }
     return plan.model_copy(update=courses)
-
-
-def _secret(path: Path | None) -> bytes:
-    """The private key of a file, or a new one: 32 bytes."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from export.keygen_command import load_private_key
-
-    if path is not None:
-        return load_private_key(path)
-    return Ed25519PrivateKey.generate().private_bytes_raw()
-
-
-def _write_public(out: Path, key: bytes) -> Path:
-    from agent.keys import public_text
-    from agent.output import open_output
-
-    path = out.with_suffix(".pub")
-    with open_output(path, (out,)) as file:
-        file.write(f"{public_text(key)}\n".encode())
-    return path
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress on standard error, if that is a terminal: a line for each stage."""
-    stderr = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bar:
-        lines: dict[str, Any] = {}
-
-        def show(stage: str, done: int, of: int) -> None:
-            if stage not in lines:
-                lines[stage] = bar.add_task(stage, total=of)
-            bar.update(lines[stage], completed=done)
-
-        yield show
 
 
 def _result(bundle: Bundle, public: Path | None) -> dict[str, Any]:

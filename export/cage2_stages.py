@@ -29,6 +29,7 @@ from export.cage2_lessons import Cage2Lessons, Play
 from export.cage2_onnx import cage2_onnx, float_onnx
 from export.lessons import learn
 from export.policy_onnx import Form, operators
+from export.progress import Show
 from export.prune import prune
 from export.quantize import Ranges, Trained
 from export.settings import Course, Pruning
@@ -45,9 +46,6 @@ STAGES: Final = ("distil", "prune", "quantize", "onnx")
 FLOAT_ONNX: Final = "float32.onnx"
 STUDENT_ONNX: Final = "student.onnx"
 _LOOKED_AT: Final = 16_384  # examples that ranges are taken from
-
-Show = Callable[[str, int, int], object]
-"""Called with a stage, the steps that are done, and all of them."""
 
 
 class Plan(BaseModel):

@@ -30,6 +30,7 @@ from export.gateway_lessons import GatewayLessons, extremes
 from export.gateway_settings import Plan
 from export.lessons import learn
 from export.policy_onnx import operators, policy_onnx
+from export.progress import Show
 from export.prune import prune
 from export.quantize import Ranges, Trained, quantised
 from export.stages import Stage, stage
@@ -41,9 +42,6 @@ from training.provenance import sha256
 
 STAGES: Final = ("distil", "prune", "quantize", "onnx")
 _LOOKED_AT: Final = 65_536  # examples that ranges are taken from
-
-Show = Callable[[str, int, int], object]
-"""Called with a stage, the steps that are done, and all of them."""
 
 
 @dataclass(frozen=True, slots=True)

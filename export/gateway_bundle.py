@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from agent.bundle import MODEL_CARD, POLICY_NPZ, POLICY_ONNX, Bundle, Gate, write_bundle
@@ -121,11 +120,6 @@ def make_bundle(
     gates = [*gates, *size_gates(trial.size, _sizes(files), profile)]
     check(gates, profile.name)
     return written(out, gates)
-
-
-def new_key() -> bytes:
-    """An Ed25519 private key that nobody else has, 32 bytes."""
-    return Ed25519PrivateKey.generate().private_bytes_raw()
 
 
 def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:

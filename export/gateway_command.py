@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from agent.keys import public_text
+from agent.output import make_folder
 from agent.profile import Profile
 from export.gateway_settings import Plan
-from export.keygen_command import load_private_key
+from export.progress import stages_bar
+from export.signing import signing_key, write_public
 from training.errors import CorpusError
 from training.gateway.corpus import Capture, Corpus, manifest_path
 from training.gateway.train_command import Cache, Corpora, Folders, Processes, folders_of
@@ -63,13 +60,14 @@ def gateway(
     import torch
 
     from export.gateway import STAGES, Source, export
-    from export.gateway_bundle import make_bundle, new_key, ordinary, outcomes
+    from export.gateway_bundle import make_bundle, ordinary, outcomes
 
     torch.set_num_threads(1)
     if until and until not in STAGES:
         raise typer.BadParameter(f"no stage is called {until}; there are {', '.join(STAGES)}")
-    box = Profile.load(Path(profile)) if profile.endswith(".toml") else Profile.named(profile)
-    private = new_key() if key is None else load_private_key(key)
+    box = Profile.of(profile)
+    private = signing_key(key)
+    make_folder(out.parent)  # it would be a pity to find out at the end
     manifests = [manifest_path(each) for each in corpora]
     places = folders_of(manifests, folders)
     held_out = _held_out(manifests[0], places[0], test, test_folder)
@@ -78,12 +76,12 @@ def gateway(
     validation = [each for _, part in found for each in part]
     source = Source.of(checkpoint, manifests, learned, validation)
     folder = work / box.name
-    with _progress() as show:
+    with stages_bar() as show:
         exported = export(folder, source, box, plan, until=until or STAGES[-1], show=show)
     if exported is None or until:
         print(json.dumps({"work": str(folder), "until": until}) if as_json else f"{folder}")
         return
-    with _progress() as show:
+    with stages_bar() as show:
         of, done = len(held_out.captures), 0
 
         def advance() -> None:
@@ -96,8 +94,7 @@ def gateway(
         out, source, exported, box, private, name=name, held_out=held_out, found=result,
         baseline=ordinary(validation),
     )  # fmt: skip
-    if key is None:
-        out.with_suffix(".pub").write_text(public_text(made.key) + "\n")
+    public = None if key else write_public(out, made.key)
     if as_json:
         gates = [gate.model_dump() for gate in made.manifest.gates]
         answer = {
@@ -108,8 +105,8 @@ def gateway(
         print(json.dumps(answer))
         return
     print(f"{out}: {made.size:,} bytes for {box.name}, {made.digest[:16]}; all gates passed")
-    if key is None:
-        print(f"signed with a key of its own: {out.with_suffix('.pub')}")
+    if public:
+        print(f"signed with a key of its own: {public}")
 
 
 def _recorded(
@@ -142,16 +139,3 @@ def _held_out(manifest: Path, folder: Path, test: Path | None, test_folder: Path
         raise CorpusError(f"{manifest}: no capture is held out; name a corpus with --test")
     label = manifest.parent.name if manifest.stem == "corpus" else manifest.stem
     return HeldOut(f"{len(captures)} held-out captures of {label}", captures, folder)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], object]]:
-    """A bar on standard error, if that is a terminal; takes what is done, how far, and of what."""
-    stderr = Console(stderr=True)
-    with Progress(console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
-        line = bar.add_task("exporting")
-
-        def show(what: str, done: int, of: int) -> None:
-            bar.update(line, description=what, completed=done, total=of)
-
-        yield show
