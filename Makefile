@@ -8,6 +8,10 @@ CAPTURE ?= tests/captures/home.pcap
 DEVICE ?= cpu
 CORPORA ?=
 CAPTURES ?= captures
+PROFILE ?= x86-64-gateway
+CHECKPOINT ?= training/gateway/checkpoints/default.pt
+LESSONS ?= $(OUT)/lessons
+KEY ?=
 # Of `make train`; docs/gateway.md says what each option is for.
 RECIPE ?= --unguided --rehearsal 4000 --hindsight 0.5 --noise 0.1 --learning-rate 0.0003 \
   --schedule linear --steps 150000 --entropy 0.005 --entropy-end 0.002 --evaluate-every 10 \
@@ -16,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # What a change of makes another installation (and compilation) necessary.
 SOURCES := pyproject.toml setup.py constraints.txt $(foreach pxd,$(wildcard agent/*/*.pxd),$(pxd) $(pxd:.pxd=.py))
 
-.PHONY: help setup replay test test-aarch64 lint bench samples train policy teacher encoder clean
+.PHONY: help setup replay test test-aarch64 lint bench samples train export policy teacher encoder clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -55,9 +59,19 @@ train: $(VENV)/.dev  ## train a gateway's policy on synthetic traffic, and on wh
 	  --corpus $(OUT)/synthetic/corpus.toml $(CORPORA:%=--corpus %) $(RECIPE)
 	@$(BIN)/sluice-train gateway page $(OUT)/gateway --corpus $(OUT)/synthetic/corpus.toml
 
-policy: train  ## make the shipped policy again: train it, measure it on the public captures in CAPTURES
-	$(BIN)/sluice-train gateway bundle $(OUT)/gateway/network.pt agent/policies/default.sluice \
-	  --corpus public --folder $(CAPTURES)
+export: $(VENV)/.dev  ## make the bundle for a PROFILE of CHECKPOINT: small, int8, measured, signed (KEY=…)
+	@test -f $(CHECKPOINT) || echo "$(CHECKPOINT): no such checkpoint; training one first"
+	@test -f $(CHECKPOINT) || $(MAKE) train
+	@test -f $(LESSONS)/corpus.toml || $(BIN)/sluice-train corpus synthesise --out $(LESSONS) --count 300 --seed 41
+	@$(BIN)/sluice-export gateway $(firstword $(wildcard $(CHECKPOINT)) $(OUT)/gateway/network.pt) \
+	  $(OUT)/$(PROFILE).sluice --profile $(PROFILE) --corpus $(LESSONS)/corpus.toml \
+	  $(CORPORA:%=--corpus %) $(KEY:%=--key %)
+
+policy: train  ## make the shipped policy again, and measure it on the public captures in CAPTURES
+	cp $(OUT)/gateway/network.pt training/gateway/checkpoints/default.pt
+	$(BIN)/sluice-export gateway $(OUT)/gateway/network.pt agent/policies/default.sluice \
+	  --profile openwrt-256mb --corpus $(OUT)/synthetic/corpus.toml $(CORPORA:%=--corpus %) \
+	  --test public --test-folder $(CAPTURES)
 
 teacher: $(VENV)/.dev  ## train the language model that teaches, and examine it: hours, minutes with DEVICE=cuda
 	$(PIP) --editable '.[dev,teacher]'

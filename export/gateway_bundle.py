@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,7 @@ from export.gates import check, cost_gates, policy_gates, size_gates
 from export.gateway import Exported, Source
 from export.gateway_card import card
 from export.measure import measure
+from export.progress import Show
 from export.stages import stage
 from export.teacher_gguf import teacher_files
 from training.gateway.corpus import Capture
@@ -43,7 +45,7 @@ class HeldOut:
 
 
 def outcomes(
-    folder: Path, exported: Exported, held_out: HeldOut, advance: Callable[[], object]
+    folder: Path, exported: Exported, held_out: HeldOut, show: Show = lambda name, done, of: None
 ) -> Evaluation:
     """What the exported policy does to held-out captures; not found out twice.
 
@@ -51,7 +53,7 @@ def outcomes(
         folder: of the stages' files.
         exported: the policy.
         held_out: the captures.
-        advance: called after each of them.
+        show: called after each of them.
     """
     depends_on = {
         "network": exported.digest,
@@ -59,8 +61,13 @@ def outcomes(
     }
 
     def replay() -> tuple[dict[str, bytes], dict[str, Any]]:
-        found = evaluate(held_out.captures, held_out.folder, exported.network, advance=advance)
-        return {}, found.as_json()
+        done = count(1)
+        return {}, evaluate(
+            held_out.captures,
+            held_out.folder,
+            exported.network,
+            advance=lambda: show("held-out captures", next(done), len(held_out.captures)),
+        ).as_json()
 
     return Evaluation.of_json(stage(folder, "outcomes", depends_on, replay).about)
 

@@ -10,6 +10,7 @@ import typer
 
 from agent.output import make_folder
 from agent.profile import Profile
+from agent.words import printable
 from export.gateway_settings import Plan
 from export.progress import stages_bar
 from export.signing import signing_key, write_public
@@ -19,6 +20,7 @@ from training.gateway.train_command import Cache, Corpora, Folders, Processes, f
 from training.options import with_options
 
 if TYPE_CHECKING:
+    from agent.bundle import Bundle
     from export.gateway_bundle import HeldOut
     from training.gateway.recording import Recording
 
@@ -71,45 +73,45 @@ def gateway(
     manifests = [manifest_path(each) for each in corpora]
     places = folders_of(manifests, folders)
     held_out = _held_out(manifests[0], places[0], test, test_folder)
-    found = [_recorded(m, f, cache, processes) for m, f in zip(manifests, places, strict=True)]
+    found = [recorded(m, f, cache, processes) for m, f in zip(manifests, places, strict=True)]
     learned = [each for part, _ in found for each in part]
     validation = [each for _, part in found for each in part]
     source = Source.of(checkpoint, manifests, learned, validation)
     folder = work / box.name
     with stages_bar() as show:
         exported = export(folder, source, box, plan, until=until or STAGES[-1], show=show)
-    if exported is None or until:
-        print(json.dumps({"work": str(folder), "until": until}) if as_json else f"{folder}")
-        return
-    with stages_bar() as show:
-        of, done = len(held_out.captures), 0
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            show("trying on held-out captures", done, of)
-
-        result = outcomes(folder, exported, held_out, advance)
+        if exported is None or until:
+            print(json.dumps({"work": str(folder), "until": until}) if as_json else folder)
+            return
+        result = outcomes(folder, exported, held_out, show)
     made = make_bundle(
         out, source, exported, box, private, name=name, held_out=held_out, found=result,
         baseline=ordinary(validation),
     )  # fmt: skip
-    public = None if key else write_public(out, made.key)
+    _tell(made, None if key else write_public(out, made.key), as_json)
+
+
+def _tell(made: Bundle, public: Path | None, as_json: bool) -> None:
+    manifest = made.manifest
     if as_json:
-        gates = [gate.model_dump() for gate in made.manifest.gates]
         answer = {
-            "bundle": str(out), "sha256": made.digest, "bytes": made.size, "profile": box.name,
-            "widths": exported.network.widths, "stages": exported.stages, "gates": gates,
-            "outcomes": result.as_json(),
-        }  # fmt: skip
+            "bundle": str(made.path),
+            "sha256": made.digest,
+            "bytes": made.size,
+            "profile": manifest.profile,
+            "public_key": None if public is None else str(public),
+            "stages": manifest.stages,
+            "gates": [gate.model_dump() for gate in manifest.gates],
+            "outcomes": manifest.provenance["outcomes"],
+        }
         print(json.dumps(answer))
         return
-    print(f"{out}: {made.size:,} bytes for {box.name}, {made.digest[:16]}; all gates passed")
+    print(f"{printable(made.path)}: {made.size:,} bytes for {manifest.profile}, all gates passed")
     if public:
-        print(f"signed with a key of its own: {public}")
+        print(f"signed with a key of its own: {printable(public)}")
 
 
-def _recorded(
+def recorded(
     manifest: Path, folder: Path, cache: Path, processes: int
 ) -> tuple[list[Recording], list[Recording]]:
     """A corpus's recordings to learn from, and to measure by."""
