@@ -7,25 +7,21 @@ They are written into the bundle's manifest, passed or not; one that did not pas
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.bundle import POLICY_NPZ, POLICY_ONNX, Gate
-from agent.engine import Judge
 from agent.int8 import Int8Network
 from agent.profile import MIB, PROCESS_MIB, Profile
 from export.errors import GateFailed
 from export.kernels import foreign, int8_kernels
-from export.likeness import Agreement, disagreements, logits_of, points_lost
+from export.likeness import Agreement, Reference, disagreements, logits_of, points_lost, points_of
 from export.measure import MANY, Cost, Latency
 from export.policy_onnx import Form, policy_onnx
 from export.runners import runners_of
-from training.gateway.earned import chooser, earned
-from training.gateway.recording import Recording
-from training.gateway.rewards import Rewards
 
 POLICY_KB: Final = 300
 """Largest size of each of the policy's own files, not compressed, kB."""
@@ -77,35 +73,22 @@ def cost_gates(cost: Cost, profile: Profile) -> list[Gate]:
     ]
 
 
-def policy_gates(
-    network: Int8Network, form: Form, reference: Judge, recordings: Sequence[Recording]
-) -> list[Gate]:
+def policy_gates(network: Int8Network, form: Form, reference: Reference) -> list[Gate]:
     """Gates of what an exported policy decides, and of what its graph is made of.
 
     Args:
         network: that is exported.
         form: of its ``policy.onnx``.
-        reference: the trained policy.
-        recordings: of the validation captures; each with a decision point at least.
+        reference: the trained policy on the recordings of the validation captures.
     """
     runners = runners_of(network)
-    found = {name: logits_of(runner, recordings) for name, runner in runners.items()}
+    found = {name: logits_of(each, reference.recordings) for name, each in runners.items()}
     return [
-        *agreement_gates(Agreement.of(logits_of(reference, recordings), found[form])),
-        reward_gate(_points(reference, recordings), _points(runners[form], recordings)),
+        *agreement_gates(Agreement.of(reference.logits, found[form])),
+        reward_gate(reference.points, points_of(runners[form], reference.recordings)),
         *runner_gates(found),
         *graph_gates(policy_onnx(network, form), form, len(network.layers)),
     ]
-
-
-def agreement(reference: Judge, exported: Judge, recordings: Sequence[Recording]) -> float:
-    """The share of decision points with the same verdict, after the guard's floors."""
-    return Agreement.of(logits_of(reference, recordings), logits_of(exported, recordings)).share
-
-
-def reward_loss(reference: Judge, exported: Judge, recordings: Sequence[Recording]) -> float:
-    """The share of the trained policy's points that is lost; not a number where it has none."""
-    return points_lost(_points(reference, recordings), _points(exported, recordings))
 
 
 def agreement_gates(found: Agreement) -> list[Gate]:
@@ -152,11 +135,6 @@ def graph_gates(content: bytes, form: Form, layers: int) -> list[Gate]:
         note = f"of {layers}, which onnxruntime does not compute in bytes"
         gates.append(_at_most("int8_missing", "layers", missing, 0, note))
     return gates
-
-
-def _points(judge: Judge, recordings: Sequence[Recording]) -> float:
-    """What is earned by the default table."""
-    return earned(recordings, chooser(judge), Rewards()).points
 
 
 def _latency_gates(rows: int, found: Latency, limit: float | None, note: str) -> list[Gate]:

@@ -13,8 +13,10 @@ What follows, gates and signature, is in `gateway_bundle.py`.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +26,12 @@ from torch import nn
 from agent.bundle import POLICY_NPZ, POLICY_ONNX
 from agent.int8 import Int8Network, packed, unpacked
 from agent.profile import Profile
-from export.gates import AGREEMENT, REWARD_LOSS, agreement, reward_loss
+from export.gates import AGREEMENT, REWARD_LOSS
 from export.gateway_card import Origin
 from export.gateway_lessons import GatewayLessons, extremes
 from export.gateway_settings import Plan
 from export.lessons import learn
+from export.likeness import Reference
 from export.policy_onnx import operators, policy_onnx
 from export.progress import Show
 from export.prune import prune
@@ -44,7 +47,7 @@ STAGES: Final = ("distil", "prune", "quantize", "onnx")
 _LOOKED_AT: Final = 65_536  # examples that ranges are taken from
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """A trained policy, and what it is exported by.
 
@@ -86,10 +89,10 @@ class Source:
         """Observations ``(N, F)`` to logits ``(N, 4)``."""
         return Logits(self.network)
 
-    @property
-    def judge(self) -> Chooser:
-        """The same, as the agent asks."""
-        return Chooser(self.network)
+    @cached_property
+    def reference(self) -> Reference:
+        """What it decides and earns on the recordings to measure by."""
+        return Reference.of(Chooser(self.network), self.validation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +231,10 @@ class _Work:
 
     def _kept(self, network: Int8Network) -> dict[str, float]:
         """How much of the policy is left, on the recordings for validation."""
-        source = self.source
-        return {
-            "agreement": agreement(source.judge, network, source.validation),
-            "reward_loss": reward_loss(source.judge, network, source.validation),
-        }
+        reference = self.source.reference
+        loss = reference.reward_loss(network)
+        lost = 1.0 if math.isnan(loss) else loss  # who earns nothing proves nothing
+        return {"agreement": reference.agreement(network).share, "reward_loss": lost}
 
     def _onnx(self) -> tuple[dict[str, bytes], dict[str, Any]]:
         network = unpacked((self.folder / POLICY_NPZ).read_bytes())

@@ -104,7 +104,7 @@ def make_bundle(
         TeacherError: the profile carries a teacher, and ours cannot be used.
     """
     form = profile.policy.quantisation
-    gates = policy_gates(exported.network, form, source.judge, source.validation)
+    gates = policy_gates(exported.network, form, source.reference)
     files = {POLICY_ONNX: exported.onnx, POLICY_NPZ: packed(exported.network)}
     files |= teacher_files() if profile.teacher.on_box else {}
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from agent.decision import Verdict
 from agent.engine import Judge
+from training.gateway.earned import chooser, earned
 from training.gateway.policy import guarded
 from training.gateway.recording import Recording
+from training.gateway.rewards import Rewards
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,39 @@ def disagreements(found: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
     verdicts = np.stack([verdicts_of(logits) for logits in found])
     bits = np.stack([logits.view(np.uint32) for logits in found])
     return _not_alike(verdicts), _not_alike(bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A trained policy on recordings, which exported ones are held to.
+
+    Attributes:
+        recordings: each with a decision point at least.
+        logits: ``(N, 4)`` of all their decision points.
+        points: that it earns there, by the default table.
+    """
+
+    recordings: Sequence[Recording]
+    logits: NDArray[np.float32]
+    points: float
+
+    @classmethod
+    def of(cls, trained: Judge, recordings: Sequence[Recording]) -> Reference:
+        """Ask and play the trained policy once."""
+        return cls(recordings, logits_of(trained, recordings), points_of(trained, recordings))
+
+    def agreement(self, exported: Judge) -> Agreement:
+        """With what an exported policy decides."""
+        return Agreement.of(self.logits, logits_of(exported, self.recordings))
+
+    def reward_loss(self, exported: Judge) -> float:
+        """The share of points that an exported policy loses; not a number where there are none."""
+        return points_lost(self.points, points_of(exported, self.recordings))
+
+
+def points_of(judge: Judge, recordings: Sequence[Recording]) -> float:
+    """What is earned by the default table."""
+    return earned(recordings, chooser(judge), Rewards()).points
 
 
 def verdicts_of(logits: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -24,7 +24,6 @@ from torch import nn
 from agent.engine import Judge
 from agent.int8 import packed
 from agent.profile import Profile
-from export.gates import agreement, reward_loss
 from export.gateway import Source, export
 from export.gateway_command import recorded
 from export.gateway_settings import Plan
@@ -115,8 +114,8 @@ def rows_of(source: Source, found: Sequence[Candidate]) -> list[Mapping[str, flo
             {
                 "policy": each.name, "bytes": each.size, "p50_1": alone[0], "p99_1": alone[1],
                 "p50_64": together[0],
-                "agreement": agreement(source.judge, each.judge, source.validation),
-                "reward_loss": reward_loss(source.judge, each.judge, source.validation),
+                "agreement": source.reference.agreement(each.judge).share,
+                "reward_loss": source.reference.reward_loss(each.judge),
             }
         )  # fmt: skip
         print(json.dumps(made[-1]), file=sys.stderr)

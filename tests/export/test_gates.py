@@ -18,18 +18,16 @@ from agent.int8 import Int8Network, Layer
 from agent.profile import Profile, shipped
 from export.errors import GateFailed
 from export.gates import (
-    agreement,
     agreement_gates,
     check,
     cost_gates,
     graph_gates,
     policy_gates,
     reward_gate,
-    reward_loss,
     runner_gates,
     size_gates,
 )
-from export.likeness import Agreement, points_lost
+from export.likeness import Agreement, Reference, points_lost
 from export.measure import Cost, Latency
 from export.policy_onnx import Form, policy_onnx
 from export.runners import Session
@@ -142,16 +140,16 @@ def test_captures_on_which_nothing_is_earned_prove_nothing(found: float) -> None
 def test_points_are_those_of_the_lab() -> None:
     # Three attacks that are stopped earn 30; those that pass cost 15.
     never = Said(0, 0, -20, 0)
-    assert reward_loss(Said(), Said(), [RIGHT]) == 0
-    assert reward_loss(Said(), never, [RIGHT]) == pytest.approx((30 + 15) / 30)
-    assert reward_loss(never, Said(), [RIGHT]) == pytest.approx((-15 - 30) / 15)
-    assert agreement(Said(), Said(), [RIGHT, RIGHT]) == 1
-    assert agreement(Said(), never, [RIGHT, RIGHT]) == 0.25
+    assert Reference.of(Said(), [RIGHT]).reward_loss(Said()) == 0
+    assert Reference.of(Said(), [RIGHT]).reward_loss(never) == pytest.approx((30 + 15) / 30)
+    assert Reference.of(never, [RIGHT]).reward_loss(Said()) == pytest.approx((-15 - 30) / 15)
+    assert Reference.of(Said(), [RIGHT, RIGHT]).agreement(Said()).share == 1
+    assert Reference.of(Said(), [RIGHT, RIGHT]).agreement(never).share == 0.25
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_faithful_export_passes_all_gates(form: Form, tmp_path: Path) -> None:
-    gates = policy_gates(said(), form, Said(), [RIGHT, RIGHT])
+    gates = policy_gates(said(), form, Reference.of(Said(), [RIGHT, RIGHT]))
     check(gates, "box")
     assert named(gates, "agreement").found == 1
     assert named(gates, "reward_loss").found == 0
@@ -164,11 +162,11 @@ def test_a_faithful_export_passes_all_gates(form: Form, tmp_path: Path) -> None:
 
 
 def test_another_policy_does_not_pass() -> None:
-    says = failure(*policy_gates(said(), "int8", Said(20, 0, 0, 0), [RIGHT]))
+    says = failure(*policy_gates(said(), "int8", Reference.of(Said(20, 0, 0, 0), [RIGHT])))
     assert says == (  # of the reward it loses nothing: it earns more
         "agreement is 0.25 share, 0.745 less than 0.995 (of 4 decision points)"
     )
-    says = failure(*policy_gates(said(), "int8", Said(0, 0, 0, 20), [RIGHT]))
+    says = failure(*policy_gates(said(), "int8", Reference.of(Said(0, 0, 0, 20), [RIGHT])))
     assert says.startswith("agreement is 0 share, 0.995 less than 0.995 (of 4 decision points)")
 
 

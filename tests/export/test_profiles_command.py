@@ -47,7 +47,12 @@ def test_one_is_explained_field_by_field() -> None:
 
 def test_one_as_json_says_where_the_memory_goes() -> None:
     found = json.loads(export("profiles", "openwrt-256mb", "--json").stdout)
-    assert found["profile"]["policy"] == {"runner": "numpy", "quantisation": "int8"}
+    assert found["profile"]["policy"] == {
+        "runner": "numpy",
+        "quantisation": "int8",
+        "hidden": [64, 64],
+        "pruned": 0.0,
+    }
     memory = found["memory_bytes"]
     total, limit = memory.pop("total"), memory.pop("limit")
     assert sum(memory.values()) == total <= limit == 96 * MIB
