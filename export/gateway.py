@@ -103,13 +103,11 @@ class Exported:
         network: in whole numbers.
         onnx: for onnxruntime, in the profile's arithmetic.
         stages: what each did, by name.
-        digest: over all that the last one depended on.
     """
 
     network: Int8Network
     onnx: bytes
     stages: Mapping[str, Mapping[str, Any]]
-    digest: str
 
 
 def export(
@@ -144,7 +142,6 @@ def export(
         unpacked((folder / POLICY_NPZ).read_bytes()),
         (folder / POLICY_ONNX).read_bytes(),
         {each.name: each.about for each in done},
-        done[-1].digest,
     )
 
 

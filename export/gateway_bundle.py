@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -56,7 +57,7 @@ def outcomes(
         show: called after each of them.
     """
     depends_on = {
-        "network": exported.digest,
+        "network": hashlib.sha256(packed(exported.network)).hexdigest(),
         "captures": [each.model_dump(mode="json") for each in held_out.captures],
     }
 

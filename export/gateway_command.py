@@ -52,7 +52,7 @@ def gateway(
         str, typer.Option(help="stop after distil, prune, quantize or onnx; else go to the end")
     ] = "",
     work: Annotated[
-        Path, typer.Option(help="folder that keeps what the stages make, by profile")
+        Path, typer.Option(help="folder that keeps what the stages make, by the student's shape")
     ] = _WORK,
     cache: Cache = Path("out/recordings"),
     processes: Processes = 2,
@@ -77,7 +77,7 @@ def gateway(
     learned = [each for part, _ in found for each in part]
     validation = [each for _, part in found for each in part]
     source = Source.of(checkpoint, manifests, learned, validation)
-    folder = work / box.name
+    folder = work / shape(box)
     with stages_bar() as show:
         exported = export(folder, source, box, plan, until=until or STAGES[-1], show=show)
         if exported is None or until:
@@ -109,6 +109,12 @@ def _tell(made: Bundle, public: Path | None, as_json: bool) -> None:
     print(f"{printable(made.path)}: {made.size:,} bytes for {manifest.profile}, all gates passed")
     if public:
         print(f"signed with a key of its own: {printable(public)}")
+
+
+def shape(profile: Profile) -> str:
+    """Of the student: profiles of the same shape share what was learned for one of them."""
+    pruned = f"-pruned-{profile.policy.pruned:g}" if profile.policy.pruned else ""
+    return "-".join(map(str, profile.policy.hidden)) + pruned
 
 
 def recorded(

@@ -150,10 +150,11 @@ def test_a_smaller_student_is_distilled_pruned_and_trained_in_bytes(made: Path) 
     out, until = str(made / "small.sluice"), ("--until", "quantize")
     result = _invoke(made, out, *until, profile="small.toml")
     assert result.exit_code == 0, result.output
-    assert unpacked((made / "work/small/policy.npz").read_bytes()).widths == (64, 16, 16, 4)
+    work = made / "work/32-32-pruned-0.5"
+    assert unpacked((work / "policy.npz").read_bytes()).widths == (64, 16, 16, 4)
     assert not (made / "small.sluice").exists()
     stages = {
-        name: json.loads((made / f"work/small/{name}.json").read_text())["about"]
+        name: json.loads((work / f"{name}.json").read_text())["about"]
         for name in ("distil", "prune", "quantize")
     }
     assert stages["distil"]["widths"] == [64, 32, 32, 4]
