@@ -135,7 +135,8 @@ def _thresholds(
     odds = [_highest(network, each) for each in corpora]
     throttles = max(float(np.quantile(each[0], 1 - acts)) for each in odds)
     blocks = max(float(np.quantile(each[1], 1 - stops)) for each in odds)
-    return throttles, max(blocks, throttles + limits.apart)
+    blocks = max(blocks, throttles + limits.apart)
+    return throttles + limits.spare, blocks + limits.spare
 
 
 def _between(throttles: float, blocks: float) -> Caution:

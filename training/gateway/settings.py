@@ -108,6 +108,12 @@ class Limits(BaseModel):
         description="thresholds are put where decisions use up this part of it: what no validation"
         " has seen is judged worse",
     )
+    spare: float = Field(
+        1.0,
+        ge=0,
+        description="nats by which thresholds are higher still: one throttle of a busy host slows"
+        " hundreds of flows",
+    )
 
 
 class Plan(BaseModel):

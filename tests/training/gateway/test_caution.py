@@ -42,7 +42,7 @@ def _flows(odds: list[float], label: int, apart: float = 100.0) -> Recording:
 def test_the_threshold_is_where_legitimate_flows_bear_it() -> None:
     """Of ten legitimate flows one may be stopped: the threshold lies below the most suspicious."""
     corpus = [_flows(list(range(10)), BENIGN)]
-    limits = Limits(harm=0.1, slowed=0.0, margin=1, apart=0)
+    limits = Limits(harm=0.1, slowed=0.0, margin=1, apart=0, spare=0)
     caution = outright(_suspicious(), [corpus], limits)
     assert caution.heat == 0.25  # no less, though the two thresholds are one
     # Nothing is throttled, so that the threshold, nine tenths up the eleven values of which the
@@ -54,15 +54,19 @@ def test_the_threshold_is_where_legitimate_flows_bear_it() -> None:
 
 def test_thresholds_keep_their_distance_from_the_limits() -> None:
     corpus = [_flows([float(n) for n in range(200)], BENIGN)]
-    near = outright(_suspicious(), [corpus], Limits(harm=0.02, slowed=0.03, margin=1, apart=0))
-    far = outright(_suspicious(), [corpus], Limits(harm=0.2, slowed=0.3, margin=10, apart=0))
+    near = outright(
+        _suspicious(), [corpus], Limits(harm=0.02, slowed=0.03, margin=1, apart=0, spare=0)
+    )
+    far = outright(
+        _suspicious(), [corpus], Limits(harm=0.2, slowed=0.3, margin=10, apart=0, spare=0)
+    )
     assert far == near
 
 
 def test_blocking_is_surer_than_throttling() -> None:
     """By two nats: a flow between the two thresholds is throttled, what is surer is blocked."""
     corpus = [_flows([1.0, 2.0, 3.0], BENIGN)]
-    caution = outright(_suspicious(), [corpus], Limits(harm=0, slowed=0, apart=2))
+    caution = outright(_suspicious(), [corpus], Limits(harm=0, slowed=0, apart=2, spare=0))
     caution.instil(network := _suspicious())
     seen = _flows([2.9, 3.1, 4.9, 5.1], MALICIOUS).observations
     allow, throttle, block = Verdict.ALLOW, Verdict.THROTTLE, Verdict.BLOCK
@@ -72,7 +76,9 @@ def test_blocking_is_surer_than_throttling() -> None:
 def test_what_is_more_suspicious_is_still_stopped() -> None:
     network = _suspicious()
     corpus = [_flows([0.0, 1.0, 2.0], BENIGN), _flows([5.0, 9.0], MALICIOUS)]
-    caution, (costs,) = cautious(network, [corpus], Limits(harm=0, slowed=0, besides=0, apart=0))
+    caution, (costs,) = cautious(
+        network, [corpus], Limits(harm=0, slowed=0, besides=0, apart=0, spare=0)
+    )
     assert (costs.stopped, costs.slowed) == (0, 0)
     caution.instil(network)
     actions = Chooser(network)(torch.from_numpy(corpus[1].observations))
@@ -86,7 +92,7 @@ def test_what_rules_do_to_others_counts() -> None:
     observations = np.zeros((len(flows), len(FEATURES)), np.float32)
     observations[0, 0] = 2.5
     shared = [replace(made, observations=observations)]
-    network, limits = _suspicious(), Limits(harm=0.0, slowed=0.0, besides=0.0, apart=0)
+    network, limits = _suspicious(), Limits(harm=0.0, slowed=0.0, besides=0.0, apart=0, spare=0)
     alone = Cautious(network, outright(network, [shared], limits))
     assert cost(shared, alone).stopped == 1
     caution, (costs,) = cautious(network, [shared], limits)
@@ -97,7 +103,7 @@ def test_what_rules_do_to_others_counts() -> None:
 def test_every_corpus_counts_for_itself() -> None:
     quiet = [_flows([0.0] * 90, BENIGN)]
     loud = [_flows([float(n) for n in range(10)], BENIGN)]
-    network, limits = _suspicious(), Limits(harm=0.1, slowed=0, margin=1, apart=0)
+    network, limits = _suspicious(), Limits(harm=0.1, slowed=0, margin=1, apart=0, spare=0)
     together = outright(network, [[*quiet, *loud]], limits)
     apart = outright(network, [quiet, loud], limits)
     assert apart.nats > together.nats + 5
@@ -115,3 +121,13 @@ def test_instilled_or_applied_is_the_same(heat: float, nats: float, seed: int) -
     got = Chooser(network).logits(observations)
     assert got == pytest.approx(wanted, abs=1e-5)
     assert (got[:, 1:].argsort(axis=1) == order).mean() > 0.9  # but for ties by rounding
+
+
+def test_what_is_spare_raises_both_thresholds_by_as_much() -> None:
+    corpus = [_flows([float(n) for n in range(200)], BENIGN)]
+    tight, wide = (
+        outright(_suspicious(), [corpus], Limits(harm=0.02, slowed=0.03, margin=1, spare=spare))
+        for spare in (0.0, 1.5)
+    )
+    assert wide.heat == pytest.approx(tight.heat)
+    assert wide.nats - tight.nats == pytest.approx(1.5 / tight.heat)
