@@ -191,7 +191,7 @@ def test_a_profile_is_taken_if_and_only_if_it_fits(flows: int, hosts: int, limit
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(path_of("container").read_text(encoding="utf-8").replace("fp32", "fp31"))
+    path.write_text(path_of("container").read_text(encoding="utf-8").replace("int8", "int7"))
     with pytest.raises(ProfileError, match=r"mine\.toml: policy\.quantisation: "):
         Profile.load(path)
     with pytest.raises(ProfileError, match="cannot be read"):

@@ -87,10 +87,10 @@ def test_a_bundle_says_what_it_is_and_does_what_was_measured(
     bundle = Bundle.load(out, (read_public_key(out.with_suffix(".pub")),))
     manifest = bundle.manifest
     assert (told["bytes"], told["sha256"]) == (out.stat().st_size, bundle.digest)
-    assert (manifest.name, manifest.profile, manifest.quantisation) == ("ours", "test", "fp32")
+    assert (manifest.name, manifest.profile, manifest.quantisation) == ("ours", "test", "int8")
     assert manifest.limits == Profile.load(made / "test.toml").limits.model_dump()
     assert bundle.npz is not None
-    assert policy_onnx(unpacked(bundle.npz), "fp32") == bundle.onnx
+    assert policy_onnx(unpacked(bundle.npz), "int8") == bundle.onnx
     observations = np.random.default_rng(0).random((50, len(FEATURES)), np.float32)
     by = {name: Policy(bundle, name).logits(observations) for name in ("onnxruntime", "numpy")}  # type: ignore[arg-type]
     np.testing.assert_array_equal(by["onnxruntime"], by["numpy"])
