@@ -212,9 +212,7 @@ def test_the_list_says_what_runs_and_what_would_not(tmp_path: Path) -> None:
     (store.folder / "ruin.sluice").write_bytes(b"PK")
     shipped, *others = store.installed()
     assert (shipped.entry, shipped.in_use, shipped.previous) == ("default", False, True)
-    assert shipped.problem == "openwrt-256mb computes by numpy, and it has no policy.npz"
-    with pytest.raises(BundleMisfit, match="not for this box: openwrt-256mb computes by numpy"):
-        store.use("default")
+    assert shipped.problem == ""  # the shipped policy is made for the smallest box
     found = {each.path.name: each for each in others}
     assert found[good.path.name].in_use
     assert found[good.path.name].problem == ""

@@ -48,7 +48,7 @@ def test_a_detected_surge_is_throttled_first_and_blocked_as_evidence_grows(
     flow = _malicious(capture)
     log, config = tmp_path / "eve.json", tmp_path / "sluice.toml"
     log.write_text("".join(json.dumps(_alert(flow, second)) + "\n" for second in range(5, 290)))
-    config.write_text("[alerts]\nweight = [3.0, 2.0, 1.0, 0.02]\n")
+    config.write_text("[alerts]\nweight = [3.0, 2.0, 1.0, 0.03]\n")
     key = f"{flow['src']}:{flow['sport']}-{flow['dst']}:{flow['dport']}/tcp"
     told = sluice("explain", capture, "--flow", key, "--alerts", log, "--config", config, "--json")
     (found,) = json.loads(told.stdout)["flows"]
