@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from agent.decision import Verdict
 from tests.training.gateway.corpora import SAMPLES, sample
-from training.gateway.evaluate import evaluate
+from training.gateway.evaluate import Evaluation, Outcome, evaluate
 from training.gateway.record import AllowAll
 
 CAPTURES = [sample("home"), sample("beacon")]
@@ -47,3 +48,16 @@ def test_families_of_all_captures_are_told_apart() -> None:
     assert sum(each.flows for each in found.malicious.values()) == found.all_malicious.flows
     assert sum(each.flows for each in found.benign.values()) == found.all_benign.flows
     assert found.all_malicious.throttled == pytest.approx(1)
+
+
+def test_outcomes_come_back_from_json() -> None:
+    found = Evaluation(
+        {"scan": Outcome(3, 0.5, 0.1, float("nan"), 0.2)},
+        {"web": Outcome(2, 0.0, 0.0, 4.0, 1.0)},
+        Outcome(3, 0.5, 0.1, 2.0, 0.2),
+        Outcome(2, 0.0, 0.0, 4.0, 1.0),
+    )
+    again = Evaluation.of_json(json.loads(json.dumps(found.as_json())))
+    assert again.as_json() == found.as_json()
+    assert math.isnan(again.malicious["scan"].packets)
+    assert again.benign == found.benign
