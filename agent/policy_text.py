@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 
 from agent.bundle import POLICY_NPZ, Bundle, Claims, Manifest
 from agent.errors import BundleError
 from agent.keys import public_text
 from agent.policy_store import SHIPPED, Installed, PolicyStore, box_profile, misfits
+from agent.tables import plain_table, wide_console
 from agent.words import bytes_text, printable
 
-_WIDTH: Final = 110  # columns
 _SHORT: Final = 60  # characters of one value of the provenance
 
 
@@ -75,7 +74,7 @@ class Inspection:
 
 def print_inspection(found: Inspection, *, with_card: bool) -> None:
     """Print it on standard output; nothing that a bundle says can steer the terminal."""
-    console, about = _console(), found.claims
+    console, about = wide_console(), found.claims
     made = about.manifest
     console.print(f"{printable(made.name)} ({printable(made.kind)})", style="bold")
     console.print(printable(made.description), style="dim")
@@ -89,7 +88,7 @@ def print_inspection(found: Inspection, *, with_card: bool) -> None:
         console.print(f"{name}: {printable(text)}")
     if made.gates:
         console.print()
-        console.print(_gate_table(made))
+        console.print(_gates_table(made))
     if with_card:
         console.print()
         for line in about.model_card.splitlines():
@@ -98,8 +97,8 @@ def print_inspection(found: Inspection, *, with_card: bool) -> None:
 
 def print_installed(found: Iterable[Installed]) -> None:
     """Print a table on standard output, and what is wrong with any below it."""
-    console = _console()
-    table = _table("", "name", "SHA-256", "profile", "weights")
+    console = wide_console()
+    table = plain_table("", "name", "SHA-256", "profile", "weights")
     table.add_column("size", justify="right")
     problems = []
     for each in found:
@@ -149,8 +148,8 @@ def _summary(provenance: dict[str, object]) -> Iterable[str]:
         yield f"by --json also {', '.join(longer)}"
 
 
-def _gate_table(made: Manifest) -> Table:
-    table = _table("gate")
+def _gates_table(made: Manifest) -> Table:
+    table = plain_table("gate")
     table.add_column("found", justify="right")
     table.add_column("limit", justify="right")
     for name in ("unit", "", "note"):
@@ -161,19 +160,6 @@ def _gate_table(made: Manifest) -> Table:
         cells = (gate.name, f"{gate.found:,g}", limit, gate.unit, state, gate.note)
         table.add_row(*map(printable, cells), style="" if gate.passed else "red")
     return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.width = max(console.width, _WIDTH)
-    return console
 
 
 def _without(path: Path, error: BundleError) -> str:

@@ -12,7 +12,8 @@ from agent.bundle import MODEL_CARD, POLICY_NPZ, POLICY_ONNX, Bundle, Gate, writ
 from agent.int8 import packed
 from agent.profile import Profile
 from export.cage2_gates import PLAYED, Scores, policy_gates, scores, size_gates
-from export.cage2_stages import Exported, Plan, Source, export
+from export.cage2_stages import Plan, Source, export
+from export.exported import Exported
 from export.gates import check
 from export.gateway_card import gates_table
 from export.progress import Show

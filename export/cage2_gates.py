@@ -18,7 +18,8 @@ from agent.int8 import Int8Network
 from agent.profile import Profile
 from agent.session import session_options
 from export.cage2_onnx import Whole, allowed_operators, cage2_onnx
-from export.cage2_stages import FLOAT_ONNX, STUDENT_ONNX, Exported, Plan, Source
+from export.cage2_stages import FLOAT_ONNX, STUDENT_ONNX, Plan, Source
+from export.exported import Exported
 from export.gates import POLICY_KB
 from export.gates import size_gates as gateway_size_gates
 from export.kernels import int8_kernels

@@ -13,28 +13,26 @@ it before quantisation, so that scores can tell which stage lost what.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
 
 from agent.bundle import POLICY_NPZ, POLICY_ONNX
-from agent.int8 import Int8Network, packed, unpacked
+from agent.int8 import packed, unpacked
 from export.cage2_lessons import Cage2Lessons, Play
 from export.cage2_onnx import cage2_onnx, float_onnx
+from export.exported import PRUNED, STAGES, STUDENT, Exported, chained
 from export.lessons import learn
 from export.policy_onnx import Form, operators
 from export.progress import Show
 from export.prune import prune
 from export.quantize import Ranges, Trained
 from export.settings import Course, Pruning
-from export.stages import Stage, stage
-from export.student import fresh, from_state, widths_of
+from export.stages import Made
+from export.student import fresh, loaded, saved, widths_of
 from training.cage2.checkpoint import read
 from training.cage2.policy_onnx import policy_onnx
 from training.cage2.settings import Blueprint
@@ -42,7 +40,6 @@ from training.networks import ActorCritic
 from training.provenance import sha256
 from training.settings import Fraction, Widths
 
-STAGES: Final = ("distil", "prune", "quantize", "onnx")
 FLOAT_ONNX: Final = "float32.onnx"
 STUDENT_ONNX: Final = "student.onnx"
 _LOOKED_AT: Final = 16_384  # examples that ranges are taken from
@@ -87,21 +84,6 @@ class Source:
         return cls(checkpoint.name, sha256(checkpoint), network.eval(), blueprint, dict(provenance))
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What the stages made.
-
-    Attributes:
-        network: the actor in whole numbers.
-        onnx: actor and memory.
-        stages: what each did, by name.
-    """
-
-    network: Int8Network
-    onnx: bytes
-    stages: Mapping[str, Mapping[str, Any]]
-
-
 def export(
     folder: Path, source: Source, plan: Plan, show: Show = lambda name, done, of: None
 ) -> Exported:
@@ -111,14 +93,23 @@ def export(
         OutputError: the folder cannot be written to.
     """
     work = _Work(folder, source, plan, show)
-    done: list[Stage] = []
-    for name in STAGES:
-        done.append(work.stage(name, done[-1].digest if done else source.sha256))
-    return Exported(
-        unpacked((folder / POLICY_NPZ).read_bytes()),
-        (folder / POLICY_ONNX).read_bytes(),
-        {each.name: each.about for each in done},
-    )
+    makers = {
+        "distil": work.distil, "prune": work.prune, "quantize": work.quantize, "onnx": work.onnx,
+    }  # fmt: skip
+    return Exported.of(folder, chained(folder, source.sha256, _settings(plan), makers))
+
+
+def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What stages depend on, by name."""
+    learns = {"seed": plan.seed, "play": plan.play.model_dump(mode="json")}
+    return {
+        "distil": {
+            "hidden": plan.hidden, "led": plan.led, "course": plan.distilling.model_dump(),
+        } | learns,
+        "prune": {"share": plan.pruned, "pruning": plan.pruning.model_dump()} | learns,
+        "quantize": {"tuning": plan.tuning.model_dump()} | learns,
+        "onnx": {"form": plan.form},
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,32 +121,7 @@ class _Work:
     plan: Plan
     show: Show
 
-    def stage(self, name: str, before: str) -> Stage:
-        """Make one, or find it made.
-
-        Args:
-            name: of the stage.
-            before: digest of the one before.
-        """
-        plan = self.plan
-        learns = {"seed": plan.seed, "play": plan.play.model_dump(mode="json")}
-        settings: dict[str, dict[str, Any]] = {
-            "distil": {
-                "hidden": plan.hidden, "led": plan.led, "course": plan.distilling.model_dump(),
-            } | learns,
-            "prune": {"share": plan.pruned, "pruning": plan.pruning.model_dump()} | learns,
-            "quantize": {"tuning": plan.tuning.model_dump()} | learns,
-            "onnx": {"form": plan.form},
-        }  # fmt: skip
-        make = {
-            "distil": self._distil,
-            "prune": self._prune,
-            "quantize": self._quantize,
-            "onnx": self._onnx,
-        }[name]
-        return stage(self.folder, name, {"before": before, **settings[name]}, make)
-
-    def _distil(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def distil(self) -> Made:
         plan, memory = self.plan, self.source.network.memory
         widths = (memory.num_inputs, *plan.hidden, memory.num_actions)
         student, lessons = fresh(widths, plan.seed), self._lessons("distil")
@@ -166,10 +132,10 @@ class _Work:
             self.show("distil", steps, plan.distilling.steps)
 
         kl = learn(student, lessons, plan.distilling, show)
-        return _weights("student.pt", student), {"widths": widths, "kl_nats": kl}
+        return {STUDENT: saved(student)}, {"widths": widths, "kl_nats": kl}
 
-    def _prune(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        student, plan = self._read("student.pt"), self.plan
+    def prune(self) -> Made:
+        student, plan = loaded(self.folder / STUDENT), self.plan
         before = widths_of(student)
         if plan.pruned:
             lessons, steps = self._lessons("prune"), plan.pruning.rounds * plan.pruning.course.steps
@@ -177,10 +143,10 @@ class _Work:
             show = self._steps("prune", steps)
             student = prune(student, lessons, plan.pruned, plan.pruning, show)
         about = {"share": plan.pruned, "widths_before": before, "widths": widths_of(student)}
-        return _weights("pruned.pt", student), about
+        return {PRUNED: saved(student)}, about
 
-    def _quantize(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        student, lessons = self._read("pruned.pt"), self._lessons("quantize")
+    def quantize(self) -> Made:
+        student, lessons = loaded(self.folder / PRUNED), self._lessons("quantize")
         lessons.player = student
         learner = Trained(student, Ranges.of(student, lessons.draw(_LOOKED_AT).inputs))
         lessons.player = learner
@@ -189,13 +155,13 @@ class _Work:
         about = {"method": "qat", "steps": course.steps, "kl_nats": kl}
         return {POLICY_NPZ: packed(learner.network())}, about
 
-    def _onnx(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def onnx(self) -> Made:
         source, form = self.source, self.plan.form
         network = unpacked((self.folder / POLICY_NPZ).read_bytes())
         content = cage2_onnx(source.network.memory, network, form)
         files = {
             POLICY_ONNX: content,
-            STUDENT_ONNX: float_onnx(source.network.memory, self._read("pruned.pt")),
+            STUDENT_ONNX: float_onnx(source.network.memory, loaded(self.folder / PRUNED)),
             FLOAT_ONNX: policy_onnx(source.network),
         }
         sizes = {name: len(each) for name, each in files.items()}
@@ -209,12 +175,3 @@ class _Work:
 
     def _steps(self, name: str, of: int) -> Callable[[int], object]:
         return lambda done: self.show(name, done, of)
-
-    def _read(self, file: str) -> nn.Sequential:
-        return from_state(torch.load(self.folder / file, weights_only=True))
-
-
-def _weights(file: str, student: nn.Module) -> dict[str, bytes]:
-    buffer = io.BytesIO()
-    torch.save(student.state_dict(), buffer)
-    return {file: buffer.getvalue()}

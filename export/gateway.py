@@ -12,9 +12,8 @@ What follows, gates and signature, is in `gateway_bundle.py`.
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ from torch import nn
 from agent.bundle import POLICY_NPZ, POLICY_ONNX
 from agent.int8 import Int8Network, packed, unpacked
 from agent.profile import Profile
+from export.exported import PRUNED, STAGES, STUDENT, Exported, chained
 from export.gates import AGREEMENT, REWARD_LOSS
 from export.gateway_card import Origin
 from export.gateway_lessons import GatewayLessons, extremes
@@ -36,14 +36,13 @@ from export.policy_onnx import operators, policy_onnx
 from export.progress import Show
 from export.prune import prune
 from export.quantize import Ranges, Trained, quantised
-from export.stages import Stage, stage
-from export.student import fresh, from_state, is_student, linears, of_weights, widths_of
+from export.stages import Made
+from export.student import fresh, is_student, linears, loaded, of_weights, saved, widths_of
 from training.gateway.policy import Chooser, Logits, read
 from training.gateway.recording import Recording
 from training.networks import ActorCritic
 from training.provenance import sha256
 
-STAGES: Final = ("distil", "prune", "quantize", "onnx")
 _LOOKED_AT: Final = 65_536  # examples that ranges are taken from
 
 
@@ -95,21 +94,6 @@ class Source:
         return Reference.of(Chooser(self.network), self.validation)
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What the stages made.
-
-    Attributes:
-        network: in whole numbers.
-        onnx: for onnxruntime, in the profile's arithmetic.
-        stages: what each did, by name.
-    """
-
-    network: Int8Network
-    onnx: bytes
-    stages: Mapping[str, Mapping[str, Any]]
-
-
 def export(
     folder: Path,
     source: Source,
@@ -133,16 +117,27 @@ def export(
         OutputError: the folder cannot be written to.
     """
     work = _Work(folder, source, profile, plan, show)
-    done: list[Stage] = []
-    for name in STAGES[: STAGES.index(until) + 1]:
-        done.append(work.stage(name, done[-1].digest if done else source.sha256))
-    if until != STAGES[-1]:
-        return None
-    return Exported(
-        unpacked((folder / POLICY_NPZ).read_bytes()),
-        (folder / POLICY_ONNX).read_bytes(),
-        {each.name: each.about for each in done},
-    )
+    makers = {
+        "distil": work.distil, "prune": work.prune, "quantize": work.quantize, "onnx": work.onnx,
+    }  # fmt: skip
+    wanted = STAGES[: STAGES.index(until) + 1]
+    asked = {name: makers[name] for name in wanted}
+    done = chained(folder, source.sha256, _settings(source, profile, plan), asked)
+    return Exported.of(folder, done) if wanted == STAGES else None
+
+
+def _settings(source: Source, profile: Profile, plan: Plan) -> dict[str, dict[str, Any]]:
+    """What stages depend on, by name."""
+    policy = profile.policy
+    learns = {"seed": plan.seed, "noise": plan.noise, "corpora": list(source.corpora)}
+    return {
+        "distil": {"hidden": policy.hidden, "course": plan.distilling.model_dump()} | learns,
+        "prune": {"share": policy.pruned, "pruning": plan.pruning.model_dump()} | learns,
+        "quantize": {
+            "method": plan.method, "tuning": plan.tuning.model_dump(), "tries": plan.tries,
+        } | learns,
+        "onnx": {"form": policy.quantisation},
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,56 +150,30 @@ class _Work:
     plan: Plan
     show: Show
 
-    def stage(self, name: str, before: str) -> Stage:
-        """Make one, or find it made.
-
-        Args:
-            name: of the stage.
-            before: digest of the one before.
-        """
-        plan, policy = self.plan, self.profile.policy
-        all_settings: dict[str, dict[str, Any]] = {
-            "distil": {"hidden": policy.hidden, "course": plan.distilling.model_dump()},
-            "prune": {"share": policy.pruned, "pruning": plan.pruning.model_dump()},
-            "quantize": {
-                "method": plan.method, "tuning": plan.tuning.model_dump(), "tries": plan.tries,
-            },
-            "onnx": {"form": policy.quantisation},
-        }  # fmt: skip
-        learns = {"seed": plan.seed, "noise": plan.noise, "corpora": list(self.source.corpora)}
-        depends_on = {"before": before, **all_settings[name], **(learns if name != "onnx" else {})}
-        make = {
-            "distil": self._distil,
-            "prune": self._prune,
-            "quantize": self._quantize,
-            "onnx": self._onnx,
-        }[name]
-        return stage(self.folder, name, depends_on, make)
-
-    def _distil(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def distil(self) -> Made:
         layers = linears(self.source.actor)
         wanted = (layers[0].in_features, *self.profile.policy.hidden, layers[-1].out_features)
         actor = next(each for each in self.source.actor.children() if linears(each))
         if is_student(actor) and widths_of(actor) == wanted:
             student = of_weights([(layer.weight, layer.bias) for layer in layers])
-            return _weights("student.pt", student), {"widths": wanted, "learned": "nothing: as is"}
+            return {STUDENT: saved(student)}, {"widths": wanted, "learned": "nothing: as is"}
         student = fresh(wanted, self.plan.seed)
         course = self.plan.distilling
         kl = learn(student, self._lessons("distil"), course, self._steps("distil", course.steps))
-        return _weights("student.pt", student), {"widths": wanted, "kl_nats": kl}
+        return {STUDENT: saved(student)}, {"widths": wanted, "kl_nats": kl}
 
-    def _prune(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        student, share = self._read("student.pt"), self.profile.policy.pruned
+    def prune(self) -> Made:
+        student, share = loaded(self.folder / STUDENT), self.profile.policy.pruned
         before = widths_of(student)
         if share:
             steps = self.plan.pruning.rounds * self.plan.pruning.course.steps
             lessons, show = self._lessons("prune"), self._steps("prune", steps)
             student = prune(student, lessons, share, self.plan.pruning, show)
         about = {"share": share, "widths_before": before, "widths": widths_of(student)}
-        return _weights("pruned.pt", student), about
+        return {PRUNED: saved(student)}, about
 
-    def _quantize(self) -> tuple[dict[str, bytes], dict[str, Any]]:
-        student, lessons = self._read("pruned.pt"), self._lessons("quantize")
+    def quantize(self) -> Made:
+        student, lessons = loaded(self.folder / PRUNED), self._lessons("quantize")
         looked_at = torch.cat([lessons.draw(_LOOKED_AT).inputs, extremes()])
         ranges = Ranges.of(student, looked_at)
         if self.plan.method == "ptq":
@@ -233,7 +202,7 @@ class _Work:
         lost = 1.0 if math.isnan(loss) else loss  # who earns nothing proves nothing
         return {"agreement": reference.agreement(network).share, "reward_loss": lost}
 
-    def _onnx(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def onnx(self) -> Made:
         network = unpacked((self.folder / POLICY_NPZ).read_bytes())
         form = self.profile.policy.quantisation
         content = policy_onnx(network, form)
@@ -246,12 +215,3 @@ class _Work:
 
     def _steps(self, name: str, of: int) -> Callable[[int], object]:
         return lambda done: self.show(name, done, of)
-
-    def _read(self, file: str) -> nn.Sequential:
-        return from_state(torch.load(self.folder / file, weights_only=True))
-
-
-def _weights(file: str, student: nn.Module) -> dict[str, bytes]:
-    buffer = io.BytesIO()
-    torch.save(student.state_dict(), buffer)
-    return {file: buffer.getvalue()}

@@ -18,8 +18,9 @@ from agent.decision import VERDICTS
 from agent.int8 import packed
 from agent.observation import FEATURES, NAMES, SCHEMA_HASH
 from agent.profile import Profile
+from export.exported import Exported
 from export.gates import check, cost_gates, policy_gates, size_gates
-from export.gateway import Exported, Source
+from export.gateway import Source
 from export.gateway_card import card
 from export.measure import measure
 from export.progress import Show

@@ -61,7 +61,8 @@ def gateway(
     """Distil, prune, quantise, measure and sign a gateway's policy; what is made stays made."""
     import torch
 
-    from export.gateway import STAGES, Source, export
+    from export.exported import STAGES
+    from export.gateway import Source, export
     from export.gateway_bundle import make_bundle, ordinary, outcomes
 
     torch.set_num_threads(1)

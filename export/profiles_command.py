@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from agent.profile import MIB, PROCESS_MIB, Profile, path_of, shipped
+from agent.tables import plain_table, wide_console
 from agent.words import printable
 from export.profile_fields import plain, profile_fields, value_of
-
-_WIDTH: Final = 120  # columns of a table that is not broken; a narrower terminal wraps its lines
 
 
 def profiles(
@@ -38,7 +35,7 @@ def _list(found: list[Profile], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"profiles": [profile.model_dump(mode="json") for profile in found]}))
         return
-    table = _table("profile", "machine", "runner", "weights", "hook")
+    table = plain_table("profile", "machine", "runner", "weights", "hook")
     for column in ("cores", "RAM", "memory", "flows", "hosts"):
         table.add_column(column, justify="right")
     for profile in found:
@@ -55,7 +52,7 @@ def _list(found: list[Profile], as_json: bool) -> None:
             f"{capacity.flows:,}",
             f"{capacity.hosts:,}",
         )
-    console = _console()
+    console = wide_console()
     console.print(table)
     console.print("\n`sluice-export profiles NAME` explains one; memory is what the agent may take")
 
@@ -71,17 +68,17 @@ def _explain(profile: Profile, path: Path, as_json: bool) -> None:
         }
         print(json.dumps(document))
         return
-    console = _console()
+    console = wide_console()
     console.print(f"{profile.name}: {printable(profile.description)}", style="bold")
     console.print(f"{printable(path)}\n", style="dim")
-    table = _table("field", "value", "meaning")
+    table = plain_table("field", "value", "meaning")
     for field in profile_fields():
         if "." in field.name:
             value = plain(value_of(profile, field.name))
             table.add_row(field.name, printable(value), field.meaning)
     console.print(table)
     console.print("\nmemory with all tables full, MiB", style="bold")
-    parts = _table("part")
+    parts = plain_table("part")
     parts.add_column("MiB", justify="right")
     for part, count in memory.items():
         parts.add_row(part, f"{count / MIB:,.1f}")
@@ -97,16 +94,3 @@ def memory_bytes(profile: Profile) -> dict[str, int]:
         "total": profile.memory_bytes,
         "limit": profile.limits.memory_mib * MIB,
     }
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
-    console.width = max(console.width, _WIDTH)
-    return console

@@ -19,8 +19,10 @@ from agent.errors import OutputError
 from training.provenance import sha256
 from training.study_pool import write_whole
 
-Made = Mapping[str, bytes]
-"""Contents of a stage's files, by name."""
+Made = tuple[Mapping[str, bytes], Mapping[str, Any]]
+"""Contents of a stage's files, by name, and what was done, as JSON can hold it."""
+
+Make = Callable[[], Made]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def stage(
     folder: Path,
     name: str,
     depends_on: Mapping[str, Any],
-    make: Callable[[], tuple[Made, Mapping[str, Any]]],
+    make: Make,
 ) -> Stage:
     """Make a stage, unless the folder has it already.
 

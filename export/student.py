@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -51,17 +53,25 @@ def of_weights(weights: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> nn.Seque
     return student
 
 
-def from_state(state: dict[str, torch.Tensor]) -> nn.Sequential:
-    """The student that has this state.
+def saved(student: nn.Module) -> bytes:
+    """The content of a student's file."""
+    buffer = io.BytesIO()
+    torch.save(student.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def loaded(path: Path) -> nn.Sequential:
+    """The student of a file.
 
     Raises:
-        PolicyError: it is no such stack's.
+        PolicyError: the file holds none.
     """
+    state = torch.load(path, weights_only=True)
     numbers = range(0, len(state), 2)
     try:
         return of_weights([(state[f"{n}.weight"], state[f"{n}.bias"]) for n in numbers])
     except (KeyError, RuntimeError, IndexError) as error:
-        raise PolicyError(f"these are no weights of a stack of rectified layers: {error}") from None
+        raise PolicyError(f"{path}: no weights of a stack of rectified layers ({error})") from None
 
 
 @torch.no_grad()

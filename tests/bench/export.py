@@ -24,13 +24,14 @@ from torch import nn
 from agent.engine import Judge
 from agent.int8 import packed
 from agent.profile import Profile
+from export.exported import PRUNED
 from export.gateway import Source, export
 from export.gateway_command import recorded
 from export.gateway_settings import Plan
 from export.measure import observations, quietest
 from export.policy_onnx import policy_onnx
 from export.runners import Session
-from export.student import from_state
+from export.student import loaded
 from tests.bench.machine import machine
 from training.gateway.corpus import manifest_path
 from training.onnx_export import to_onnx
@@ -66,7 +67,7 @@ def candidates(work: Path, source: Source, plan: Plan) -> list[Candidate]:
             made = export(folder, source, profile, plan.model_copy(update={"method": method}))
             assert made is not None
             if share and method == "ptq":
-                student = from_state(torch.load(folder / "pruned.pt", weights_only=True))
+                student = loaded(folder / PRUNED)
                 found.append(_floats(f"{name}float32", student))
             graph = policy_onnx(made.network, "int8")
             found.append(Candidate(f"{name}int8 {method.upper()}", len(graph), Session(graph)))
