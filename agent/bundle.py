@@ -69,7 +69,7 @@ class Manifest(BaseModel):
     limits: dict[str, Finite] = Field(
         {}, description="of that profile: memory_mib, bundle_kib, latency_us"
     )
-    quantisation: Literal["fp32", "int8"] = Field("fp32", description="of its weights")
+    quantisation: Literal["fp32", "int8"] = Field("fp32", description="arithmetic of policy.onnx")
     inputs: dict[str, list[str | int]] = Field({}, description="shapes by name")
     outputs: dict[str, list[str | int]] = Field({}, description="shapes by name")
     # The four that follow are the gateway's contract; other playgrounds have none.

@@ -67,8 +67,8 @@ def _chosen(bundle: Bundle, runner: RunnerChoice) -> Literal["onnxruntime", "num
     if bundle.npz is None:
         why = "" if runner == "numpy" else " and onnxruntime is not installed here"
         raise BundleError(
-            f"{bundle.path}: has no {POLICY_NPZ} for the numpy runner{why}; export it again as int8"
-            " (a profile with quantisation int8), or use onnxruntime"
+            f"{bundle.path}: has no {POLICY_NPZ} for the numpy runner{why}; export it again"
+            " with sluice-export, or use onnxruntime"
         )
     return "numpy"
 
@@ -82,14 +82,10 @@ def _has_onnxruntime() -> bool:
 
 
 def _by_onnxruntime(bundle: Bundle) -> Logits:
-    import onnxruntime as ort
-
-    from agent.session import session_options
+    from agent.session import open_session
 
     try:
-        session = ort.InferenceSession(
-            bundle.onnx, session_options(), providers=["CPUExecutionProvider"]
-        )
+        session = open_session(bundle.onnx)
     except Exception as error:  # onnxruntime's own errors share no narrower base
         raise BundleError(f"{bundle.path}: policy.onnx does not load: {error}") from error
     shapes = [

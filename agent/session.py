@@ -17,3 +17,17 @@ def session_options() -> ort.SessionOptions:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors are raised; they need not be printed as well
     return options
+
+
+def open_session(
+    model: bytes | str, options: ort.SessionOptions | None = None
+) -> ort.InferenceSession:
+    """Load a network; what goes wrong, onnxruntime raises in classes that share no narrower base.
+
+    Args:
+        model: an ONNX file's content, or its path.
+        options: `session_options` if left out.
+    """
+    return ort.InferenceSession(
+        model, options or session_options(), providers=["CPUExecutionProvider"]
+    )

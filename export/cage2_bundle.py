@@ -11,10 +11,10 @@ import torch
 from agent.bundle import MODEL_CARD, POLICY_NPZ, POLICY_ONNX, Bundle, Gate, write_bundle
 from agent.int8 import packed
 from agent.profile import Profile
-from export.cage2_gates import PLAYED, Scores, policy_gates, scores, size_gates
+from export.cage2_gates import PLAYED, Scores, policy_gates, scores
 from export.cage2_stages import Plan, Source, export
 from export.exported import Exported
-from export.gates import check
+from export.gates import check, size_gates
 from export.gateway_card import gates_table
 from export.progress import Show
 from training.provenance import commit, machine
@@ -100,7 +100,8 @@ def made(
 
     gates = policy_gates(source, exported, plan, found)
     # How large a bundle is can only be said in it when it has been made.
-    gates = (*gates, *size_gates(write(work / "draft.sluice", gates), profile))
+    draft = write(work / "draft.sluice", gates)
+    gates = (*gates, *size_gates(draft.size, draft.sizes, profile))
     check(gates, profile.name if profile else str(out))
     return write(out, gates)
 
@@ -142,8 +143,7 @@ def _manifest(
         "gates": gates,
     }  # fmt: skip
     if profile is not None:
-        limits = profile.limits.model_dump(include={"memory_mib", "bundle_kib", "latency_us"})
-        manifest |= {"profile": profile.name, "limits": limits}
+        manifest |= {"profile": profile.name, "limits": profile.limits.model_dump()}
     return manifest
 
 

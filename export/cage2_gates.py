@@ -13,17 +13,13 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from agent.bundle import POLICY_NPZ, POLICY_ONNX, Bundle, Gate
+from agent.bundle import POLICY_ONNX, Gate
 from agent.int8 import Int8Network
-from agent.profile import Profile
-from agent.session import session_options
+from agent.session import open_session
 from export.cage2_onnx import Whole, allowed_operators, cage2_onnx
 from export.cage2_stages import FLOAT_ONNX, STUDENT_ONNX, Plan, Source
 from export.exported import Exported
-from export.gates import POLICY_KB
-from export.gates import size_gates as gateway_size_gates
-from export.kernels import int8_kernels
-from export.policy_onnx import Form, operators
+from export.gates import at_most, graph_gates, recorded
 from export.progress import Show
 from export.stages import stage
 from training.cage2.base import MIXTURE
@@ -106,7 +102,7 @@ class Comparison:
 def compare(source: Source, network: Int8Network) -> Comparison:
     """Both forms of the graph, and numpy's network with torch's memory, in the same states."""
     memory = source.network.memory
-    int8, fp32 = (_session(cage2_onnx(memory, network, form)) for form in ("int8", "fp32"))
+    int8, fp32 = (open_session(cage2_onnx(memory, network, form)) for form in ("int8", "fp32"))
     obs, state = _states(source, int8)
     whole = Whole(memory, lambda inputs: torch.from_numpy(network.logits(inputs.numpy())))
     wanted = [value.numpy() for value in whole(obs, state)]
@@ -130,7 +126,9 @@ def policy_gates(source: Source, exported: Exported, plan: Plan, found: Scores) 
     return (
         score_gate(found),
         *_likeness_gates(compare(source, exported.network)),
-        *graph_gates(exported.onnx, plan.form, len(exported.network.layers)),
+        *graph_gates(
+            exported.onnx, allowed_operators(plan.form), plan.form, len(exported.network.layers)
+        ),
     )
 
 
@@ -142,41 +140,16 @@ def score_gate(found: Scores) -> Gate:
         f"{after['total']:.2f} ± {after['total_se']:.2f}, float32"
         f" {before['total']:.2f} ± {before['total_se']:.2f}"
     )
-    return _at_most("score_loss", "share", loss, SCORE_LOSS, note)
-
-
-def graph_gates(content: bytes, form: Form, layers: int) -> list[Gate]:
-    """Gates of a ``policy.onnx`` with an actor of so many layers."""
-    foreign = sorted(operators(content) - allowed_operators(form))
-    gates = [_at_most("operators_foreign", "operators", len(foreign), 0, ", ".join(foreign))]
-    if form == "int8":
-        missing = layers - int8_kernels(content)
-        note = f"of {layers}, which onnxruntime does not compute in bytes"
-        gates.append(_at_most("int8_missing", "layers", missing, 0, note))
-    return gates
-
-
-def size_gates(made: Bundle, profile: Profile | None) -> list[Gate]:
-    """Gates of what lies on the disk; the whole bundle's is the profile's."""
-    if profile is not None:
-        return gateway_size_gates(made.size, made.sizes, profile)
-    return [
-        _at_most(name, "kB", made.sizes[name] / 1000, POLICY_KB)
-        for name in (POLICY_ONNX, POLICY_NPZ)
-    ]
+    return at_most("score_loss", "share", loss, SCORE_LOSS, note)
 
 
 def _likeness_gates(found: Comparison) -> list[Gate]:
     share, states = found.agreed / found.states, f"of {found.states:,} states of its own play"
     note = f"{states}, where the trained network would act alike"
     return [
-        _at_most("runners_differ", "states", found.differing, 0, f"{states}, by any bit"),
-        Gate(name="agreement", unit="share", limit=None, found=share, passed=True, note=note),
+        at_most("runners_differ", "states", found.differing, 0, f"{states}, by any bit"),
+        recorded("agreement", "share", share, note),
     ]
-
-
-def _at_most(name: str, unit: str, found: float, limit: float, note: str = "") -> Gate:
-    return Gate(name=name, unit=unit, limit=limit, found=found, passed=found <= limit, note=note)
 
 
 def _states(source: Source, session: ort.InferenceSession) -> tuple[torch.Tensor, torch.Tensor]:
@@ -207,7 +180,3 @@ def _run(
     fed = {"obs": obs.numpy(), "state": state.numpy()}
     found: list[NDArray[np.float32]] = session.run(["logits", "next_state"], fed)
     return found
-
-
-def _session(content: bytes) -> ort.InferenceSession:
-    return ort.InferenceSession(content, session_options(), providers=["CPUExecutionProvider"])

@@ -8,7 +8,6 @@ learning; the oldest make room for new ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,11 +17,10 @@ from training.cage2.codes import Red
 from training.cage2.env import Cage2
 from training.cage2.scenario import load
 from training.cage2.settings import Blueprint
+from training.memory import NEVER
 from training.networks import ActorCritic
 from training.ppo import sample
 from training.settings import Fraction, Positive
-
-_NEVER: Final = -1e9  # logit of an action without effect, as networks have it
 
 Player = Callable[[torch.Tensor], torch.Tensor]
 """From inputs ``(N, I)`` to logits ``(N, A)``."""
@@ -100,7 +98,7 @@ class Cage2Lessons:
         inputs, (logits, _) = memory(obs, state), self._network(obs, state)
         self._keep(inputs, logits)
         if self.player is not None:
-            logits = self.player(inputs).masked_fill(~memory.useful(state), _NEVER)
+            logits = self.player(inputs).masked_fill(~memory.useful(state), NEVER)
         action = self._act(logits)
         self._obs, _, terminated, truncated, _ = self._env.step(action)
         goes_on = ~(terminated | truncated)[:, None]

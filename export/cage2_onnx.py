@@ -1,9 +1,9 @@
 """A quantised actor in the ONNX contract of CAGE-2, its memory inside the graph.
 
 The memory's arithmetic is exported from torch, in a part before the actor and one after it; between
-them lie the nodes of `export.policy_onnx`. The memory is sums and
-products one by one, and products of matrices of zeros and ones: every runtime rounds them alike, so
-that the whole graph gives the same bits in either form.
+them lie the nodes of `export.policy_onnx`. The memory is sums and products one by one, and products
+of matrices of zeros and ones: every runtime rounds them alike, so that the whole graph gives the
+same bits in either form.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from torch import nn
 
 from agent.int8 import Int8Network
 from export.policy_onnx import OPERATORS, Form, Nodes, serialised
-from training.memory import Memory
+from training.memory import NEVER, Memory
 from training.onnx_export import to_onnx
-
-_NEVER: Final = -1e9  # logit of an action without effect, as networks have it
 
 MEMORY_OPERATORS: Final = frozenset(
     {
@@ -56,7 +54,7 @@ class After(nn.Module):
         self, raw: torch.Tensor, obs: torch.Tensor, state: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``(B, A)`` and next state ``(B, S)``."""
-        logits = raw.masked_fill(~self.memory.useful(state), _NEVER)
+        logits = raw.masked_fill(~self.memory.useful(state), NEVER)
         return logits, self.memory.remember(obs, state, logits.argmax(1))
 
 

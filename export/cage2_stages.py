@@ -13,7 +13,7 @@ it before quantisation, so that scores can tell which stage lost what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from agent.bundle import POLICY_NPZ, POLICY_ONNX
 from agent.int8 import packed, unpacked
 from export.cage2_lessons import Cage2Lessons, Play
 from export.cage2_onnx import cage2_onnx, float_onnx
-from export.exported import PRUNED, STAGES, STUDENT, Exported, chained
+from export.exported import PRUNED, STUDENT, Exported, Work
 from export.lessons import learn
 from export.policy_onnx import Form, operators
 from export.progress import Show
@@ -92,11 +92,10 @@ def export(
     Raises:
         OutputError: the folder cannot be written to.
     """
-    work = _Work(folder, source, plan, show)
-    makers = {
-        "distil": work.distil, "prune": work.prune, "quantize": work.quantize, "onnx": work.onnx,
-    }  # fmt: skip
-    return Exported.of(folder, chained(folder, source.sha256, _settings(plan), makers))
+    work = _Work(folder, plan.seed, show, source, plan)
+    made = work.run(source.sha256, _settings(plan))
+    assert made is not None  # all stages were asked for
+    return made
 
 
 def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -113,15 +112,13 @@ def _settings(plan: Plan) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """The stages of one export."""
+class _Work(Work):
+    """The stages of this one."""
 
-    folder: Path
     source: Source
     plan: Plan
-    show: Show
 
-    def distil(self) -> Made:
+    def _distil(self) -> Made:
         plan, memory = self.plan, self.source.network.memory
         widths = (memory.num_inputs, *plan.hidden, memory.num_actions)
         student, lessons = fresh(widths, plan.seed), self._lessons("distil")
@@ -134,7 +131,7 @@ class _Work:
         kl = learn(student, lessons, plan.distilling, show)
         return {STUDENT: saved(student)}, {"widths": widths, "kl_nats": kl}
 
-    def prune(self) -> Made:
+    def _prune(self) -> Made:
         student, plan = loaded(self.folder / STUDENT), self.plan
         before = widths_of(student)
         if plan.pruned:
@@ -145,7 +142,7 @@ class _Work:
         about = {"share": plan.pruned, "widths_before": before, "widths": widths_of(student)}
         return {PRUNED: saved(student)}, about
 
-    def quantize(self) -> Made:
+    def _quantize(self) -> Made:
         student, lessons = loaded(self.folder / PRUNED), self._lessons("quantize")
         lessons.player = student
         learner = Trained(student, Ranges.of(student, lessons.draw(_LOOKED_AT).inputs))
@@ -155,7 +152,7 @@ class _Work:
         about = {"method": "qat", "steps": course.steps, "kl_nats": kl}
         return {POLICY_NPZ: packed(learner.network())}, about
 
-    def onnx(self) -> Made:
+    def _onnx(self) -> Made:
         source, form = self.source, self.plan.form
         network = unpacked((self.folder / POLICY_NPZ).read_bytes())
         content = cage2_onnx(source.network.memory, network, form)
@@ -168,10 +165,5 @@ class _Work:
         return files, {"form": form, "operators": sorted(operators(content)), "bytes": sizes}
 
     def _lessons(self, name: str) -> Cage2Lessons:
-        """Lessons of a stage, which do not depend on whether the ones before were made just now."""
-        plan, source = self.plan, self.source
-        seed = plan.seed * len(STAGES) + STAGES.index(name)
-        return Cage2Lessons(source.network, source.blueprint, plan.play, seed)
-
-    def _steps(self, name: str, of: int) -> Callable[[int], object]:
-        return lambda done: self.show(name, done, of)
+        source, seed = self.source, self._lessons_seed(name)
+        return Cage2Lessons(source.network, source.blueprint, self.plan.play, seed)

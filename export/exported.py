@@ -1,15 +1,16 @@
-"""What both exports have in common: their stages' names, and what comes of them."""
+"""What both exports have in common: their stages, and what comes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from agent.bundle import POLICY_NPZ, POLICY_ONNX
 from agent.int8 import Int8Network, unpacked
-from export.stages import Make, Stage, stage
+from export.progress import Show
+from export.stages import Made, Stage, stage
 
 STAGES: Final = ("distil", "prune", "quantize", "onnx")
 STUDENT: Final = "student.pt"
@@ -40,25 +41,57 @@ class Exported:
         )
 
 
-def chained(
-    folder: Path,
-    checkpoint: str,
-    settings: Mapping[str, Mapping[str, Any]],
-    makers: Mapping[str, Make],
-) -> list[Stage]:
-    """Make stages in their order, each depending on the one before.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The stages of one export; each kind of playground has its own.
 
-    Args:
-        folder: of the export.
-        checkpoint: its SHA-256, which the first depends on.
-        settings: what else each depends on, by name, as JSON can hold it.
-        makers: of the stages, by name.
-
-    Raises:
-        OutputError: the folder cannot be written to.
+    Attributes:
+        folder: of the stages' files.
+        seed: of all chance.
+        show: called on the way.
     """
-    done: list[Stage] = []
-    for name, make in makers.items():
-        before = done[-1].digest if done else checkpoint
-        done.append(stage(folder, name, {"before": before, **settings[name]}, make))
-    return done
+
+    folder: Path
+    seed: int
+    show: Show
+
+    def run(
+        self, checkpoint: str, settings: Mapping[str, Mapping[str, Any]], until: str = STAGES[-1]
+    ) -> Exported | None:
+        """Make stages in their order, each depending on the one before.
+
+        Args:
+            checkpoint: its SHA-256, which the first depends on.
+            settings: what else each depends on, by name, as JSON can hold it.
+            until: the last one; before the very last there is no result.
+
+        Raises:
+            OutputError: the folder cannot be written to.
+        """
+        makers = (self._distil, self._prune, self._quantize, self._onnx)
+        done: list[Stage] = []
+        for name, make in zip(STAGES, makers, strict=True):
+            before = done[-1].digest if done else checkpoint
+            done.append(stage(self.folder, name, {"before": before, **settings[name]}, make))
+            if name == until:
+                break
+        return Exported.of(self.folder, done) if until == STAGES[-1] else None
+
+    def _distil(self) -> Made:
+        raise NotImplementedError
+
+    def _prune(self) -> Made:
+        raise NotImplementedError
+
+    def _quantize(self) -> Made:
+        raise NotImplementedError
+
+    def _onnx(self) -> Made:
+        raise NotImplementedError
+
+    def _lessons_seed(self, name: str) -> int:
+        """A stage's, whether or not the ones before were made just now."""
+        return self.seed * len(STAGES) + STAGES.index(name)
+
+    def _steps(self, name: str, of: int) -> Callable[[int], object]:
+        return lambda done: self.show(name, done, of)

@@ -7,7 +7,7 @@ They are written into the bundle's manifest, passed or not; one that did not pas
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -17,10 +17,10 @@ from agent.bundle import POLICY_NPZ, POLICY_ONNX, Gate
 from agent.int8 import Int8Network
 from agent.profile import MIB, PROCESS_MIB, Profile
 from export.errors import GateFailed
-from export.kernels import foreign, int8_kernels
+from export.kernels import int8_kernels
 from export.likeness import Agreement, Reference, disagreements, logits_of, points_lost, points_of
 from export.measure import MANY, Cost, Latency
-from export.policy_onnx import Form, policy_onnx
+from export.policy_onnx import OPERATORS, Form, operators, policy_onnx
 from export.runners import runners_of
 
 POLICY_KB: Final = 300
@@ -41,20 +41,32 @@ def check(gates: Iterable[Gate], profile: str) -> None:
         raise GateFailed(f"{profile}: {'; '.join(failed)}")
 
 
-def size_gates(bundle: int, files: Mapping[str, int], profile: Profile) -> list[Gate]:
+def recorded(name: str, unit: str, found: float, note: str = "") -> Gate:
+    """What is measured, and held to nothing."""
+    return Gate(name=name, unit=unit, limit=None, found=found, passed=True, note=note)
+
+
+def at_most(name: str, unit: str, found: float, limit: float, note: str = "") -> Gate:
+    """What must not exceed a limit."""
+    return Gate(name=name, unit=unit, limit=limit, found=found, passed=found <= limit, note=note)
+
+
+def size_gates(bundle: int, files: Mapping[str, int], profile: Profile | None) -> list[Gate]:
     """Gates of what lies on the disk.
 
     Args:
         bundle: bytes of the whole bundle.
         files: bytes of each file in it, not compressed.
-        profile: of the box.
+        profile: of the box; none: the whole may be as large as it likes.
     """
     policy = [
-        _at_most(name, "kB", files[name] / 1000, POLICY_KB)
+        at_most(name, "kB", files[name] / 1000, POLICY_KB)
         for name in (POLICY_ONNX, POLICY_NPZ)
         if name in files
     ]
-    return [_at_most("bundle", "KiB", bundle / 1024, profile.limits.bundle_kib), *policy]
+    if profile is None:
+        return policy
+    return [at_most("bundle", "KiB", bundle / 1024, profile.limits.bundle_kib), *policy]
 
 
 def cost_gates(cost: Cost, profile: Profile) -> list[Gate]:
@@ -63,13 +75,13 @@ def cost_gates(cost: Cost, profile: Profile) -> list[Gate]:
     quiet = f"the quietest of {cost.windows} windows; {where}"
     imports = f"{cost.import_ms:,.0f} ms of it for imports; {where}"
     return [
-        _recorded("load", "ms", cost.load_ms, imports),
+        recorded("load", "ms", cost.load_ms, imports),
         *_latency_gates(1, cost.alone, profile.limits.latency_us, quiet),
         *_latency_gates(MANY, cost.many, None, quiet),
-        _recorded("rss_load", "MiB", cost.rss_load_mib, where),
-        _recorded("rss_run", "MiB", cost.rss_run_mib, f"{_planned(cost)}; {where}"),
+        recorded("rss_load", "MiB", cost.rss_load_mib, where),
+        recorded("rss_run", "MiB", cost.rss_run_mib, f"{_planned(cost)}; {where}"),
         _memory_gate(cost, profile, where),
-        _recorded("threads", "threads", cost.threads),
+        recorded("threads", "threads", cost.threads),
     ]
 
 
@@ -87,7 +99,7 @@ def policy_gates(network: Int8Network, form: Form, reference: Reference) -> list
         *agreement_gates(Agreement.of(reference.logits, found[form])),
         reward_gate(reference.points, points_of(runners[form], reference.recordings)),
         *runner_gates(found),
-        *graph_gates(policy_onnx(network, form), form, len(network.layers)),
+        *graph_gates(policy_onnx(network, form), OPERATORS[form], form, len(network.layers)),
     ]
 
 
@@ -97,8 +109,8 @@ def agreement_gates(found: Agreement) -> list[Gate]:
     acting = f"of {found.acting:,} where the trained policy acts"
     return [
         _at_least("agreement", "share", found.share, AGREEMENT, note),
-        _recorded("agreement_acting", "share", found.share_acting, acting),
-        _recorded("logit_difference", "nats", found.largest_difference, "the largest"),
+        recorded("agreement_acting", "share", found.share_acting, acting),
+        recorded("logit_difference", "nats", found.largest_difference, "the largest"),
     ]
 
 
@@ -110,9 +122,9 @@ def reward_gate(wanted: float, found: float) -> Gate:
     loss = points_lost(wanted, found)
     if math.isnan(loss):
         why = "the trained policy earns nothing on these captures, which therefore prove nothing"
-        return _at_most("reward_loss", "share", 1.0, REWARD_LOSS, why)
+        return at_most("reward_loss", "share", 1.0, REWARD_LOSS, why)
     note = f"{found:,.1f} points, trained {wanted:,.1f}"
-    return _at_most("reward_loss", "share", loss, REWARD_LOSS, note)
+    return at_most("reward_loss", "share", loss, REWARD_LOSS, note)
 
 
 def runner_gates(found: Mapping[str, NDArray[np.float32]]) -> list[Gate]:
@@ -121,19 +133,26 @@ def runner_gates(found: Mapping[str, NDArray[np.float32]]) -> list[Gate]:
     points = len(next(iter(found.values())))
     note = f"of {points:,}, between {', '.join(found)}"
     return [
-        _at_most("runners_verdicts", "decision points", verdicts, 0, note),
-        _recorded("runners_logits", "logits", logits, "of which any bit differs"),
+        at_most("runners_verdicts", "decision points", verdicts, 0, note),
+        recorded("runners_logits", "logits", logits, "of which any bit differs"),
     ]
 
 
-def graph_gates(content: bytes, form: Form, layers: int) -> list[Gate]:
-    """Gates of a ``policy.onnx`` for a network of so many layers."""
-    others = foreign(content, form)
-    gates = [_at_most("operators_foreign", "operators", len(others), 0, ", ".join(others))]
+def graph_gates(content: bytes, allowed: Collection[str], form: Form, layers: int) -> list[Gate]:
+    """Gates of a ``policy.onnx``.
+
+    Args:
+        content: of the file.
+        allowed: operators that it may be made of.
+        form: in which its layers are computed.
+        layers: how many there are.
+    """
+    foreign = sorted(operators(content) - set(allowed))
+    gates = [at_most("operators_foreign", "operators", len(foreign), 0, ", ".join(foreign))]
     if form == "int8":
         missing = layers - int8_kernels(content)
         note = f"of {layers}, which onnxruntime does not compute in bytes"
-        gates.append(_at_most("int8_missing", "layers", missing, 0, note))
+        gates.append(at_most("int8_missing", "layers", missing, 0, note))
     return gates
 
 
@@ -141,8 +160,8 @@ def _latency_gates(rows: int, found: Latency, limit: float | None, note: str) ->
     """Of calls with so many observations; the limit is of p99."""
     p99 = f"latency_p99_{rows}", "µs", found.p99_us
     return [
-        _recorded(f"latency_p50_{rows}", "µs", found.p50_us, note),
-        _recorded(*p99, note) if limit is None else _at_most(*p99, limit, note),
+        recorded(f"latency_p50_{rows}", "µs", found.p50_us, note),
+        recorded(*p99, note) if limit is None else at_most(*p99, limit, note),
     ]
 
 
@@ -151,7 +170,7 @@ def _memory_gate(cost: Cost, profile: Profile, where: str) -> Gate:
     process = max(cost.rss_load_mib, cost.rss_run_mib)
     buffer, tables = profile.capture.buffer_mib, profile.footprint.total / MIB
     note = f"process {process:,.1f}, capture buffer {buffer:,}, tables {tables:,.1f}; {where}"
-    return _at_most("memory", "MiB", process + buffer + tables, profile.limits.memory_mib, note)
+    return at_most("memory", "MiB", process + buffer + tables, profile.limits.memory_mib, note)
 
 
 def _planned(cost: Cost) -> str:
@@ -165,14 +184,6 @@ def _where(cost: Cost, profile: Profile) -> str:
     if cost.architecture == wanted:
         return f"measured on {wanted}, as the box is"
     return f"measured on {cost.architecture}, not on the box, which is {wanted}"
-
-
-def _recorded(name: str, unit: str, found: float, note: str = "") -> Gate:
-    return Gate(name=name, unit=unit, limit=None, found=found, passed=True, note=note)
-
-
-def _at_most(name: str, unit: str, found: float, limit: float, note: str = "") -> Gate:
-    return Gate(name=name, unit=unit, limit=limit, found=found, passed=found <= limit, note=note)
 
 
 def _at_least(name: str, unit: str, found: float, limit: float, note: str = "") -> Gate:

@@ -13,7 +13,7 @@ What follows, gates and signature, is in `gateway_bundle.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import nn
 from agent.bundle import POLICY_NPZ, POLICY_ONNX
 from agent.int8 import Int8Network, packed, unpacked
 from agent.profile import Profile
-from export.exported import PRUNED, STAGES, STUDENT, Exported, chained
+from export.exported import PRUNED, STAGES, STUDENT, Exported, Work
 from export.gates import AGREEMENT, REWARD_LOSS
 from export.gateway_card import Origin
 from export.gateway_lessons import GatewayLessons, extremes
@@ -116,14 +116,8 @@ def export(
     Raises:
         OutputError: the folder cannot be written to.
     """
-    work = _Work(folder, source, profile, plan, show)
-    makers = {
-        "distil": work.distil, "prune": work.prune, "quantize": work.quantize, "onnx": work.onnx,
-    }  # fmt: skip
-    wanted = STAGES[: STAGES.index(until) + 1]
-    asked = {name: makers[name] for name in wanted}
-    done = chained(folder, source.sha256, _settings(source, profile, plan), asked)
-    return Exported.of(folder, done) if wanted == STAGES else None
+    work = _Work(folder, plan.seed, show, source, profile, plan)
+    return work.run(source.sha256, _settings(source, profile, plan), until)
 
 
 def _settings(source: Source, profile: Profile, plan: Plan) -> dict[str, dict[str, Any]]:
@@ -141,16 +135,14 @@ def _settings(source: Source, profile: Profile, plan: Plan) -> dict[str, dict[st
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """The stages of one export."""
+class _Work(Work):
+    """The stages of this one."""
 
-    folder: Path
     source: Source
     profile: Profile
     plan: Plan
-    show: Show
 
-    def distil(self) -> Made:
+    def _distil(self) -> Made:
         layers = linears(self.source.actor)
         wanted = (layers[0].in_features, *self.profile.policy.hidden, layers[-1].out_features)
         actor = next(each for each in self.source.actor.children() if linears(each))
@@ -162,7 +154,7 @@ class _Work:
         kl = learn(student, self._lessons("distil"), course, self._steps("distil", course.steps))
         return {STUDENT: saved(student)}, {"widths": wanted, "kl_nats": kl}
 
-    def prune(self) -> Made:
+    def _prune(self) -> Made:
         student, share = loaded(self.folder / STUDENT), self.profile.policy.pruned
         before = widths_of(student)
         if share:
@@ -172,28 +164,24 @@ class _Work:
         about = {"share": share, "widths_before": before, "widths": widths_of(student)}
         return {PRUNED: saved(student)}, about
 
-    def quantize(self) -> Made:
+    def _quantize(self) -> Made:
         student, lessons = loaded(self.folder / PRUNED), self._lessons("quantize")
         looked_at = torch.cat([lessons.draw(_LOOKED_AT).inputs, extremes()])
         ranges = Ranges.of(student, looked_at)
         if self.plan.method == "ptq":
             network = quantised(student, ranges)
             return {POLICY_NPZ: packed(network)}, {"method": "ptq", **self._kept(network)}
-        tried: list[dict[str, Any]] = []
-        course, best, made = self.plan.tuning, (False, 0.0), b""
-        for number in range(self.plan.tries):
+        tried: list[tuple[Int8Network, dict[str, float]]] = []
+        course = self.plan.tuning
+        while len(tried) < self.plan.tries and not (tried and _is_kept(tried[-1][1])):
             learner = Trained(student, ranges)
-            show = self._steps(f"quantize, try {number + 1}", course.steps)
+            show = self._steps(f"quantize, try {len(tried) + 1}", course.steps)
             kl = learn(learner, lessons, course, show)
             network = learner.network()
-            kept = self._kept(network)
-            tried.append({"kl_nats": kl, **kept})
-            worth = (kept["agreement"] >= AGREEMENT, -kept["reward_loss"])
-            if not made or worth > best:
-                best, made, chosen = worth, packed(network), number
-            if best[0] and -best[1] <= REWARD_LOSS:
-                break
-        return {POLICY_NPZ: made}, {"method": "qat", "tries": tried, "chosen": chosen}
+            tried.append((network, {"kl_nats": kl, **self._kept(network)}))
+        best = max(range(len(tried)), key=lambda number: _worth(tried[number][1]))
+        about = {"method": "qat", "tries": [kept for _, kept in tried], "chosen": best}
+        return {POLICY_NPZ: packed(tried[best][0])}, about
 
     def _kept(self, network: Int8Network) -> dict[str, float]:
         """How much of the policy is left, on the recordings for validation."""
@@ -202,16 +190,22 @@ class _Work:
         lost = 1.0 if math.isnan(loss) else loss  # who earns nothing proves nothing
         return {"agreement": reference.agreement(network).share, "reward_loss": lost}
 
-    def onnx(self) -> Made:
+    def _onnx(self) -> Made:
         network = unpacked((self.folder / POLICY_NPZ).read_bytes())
         form = self.profile.policy.quantisation
         content = policy_onnx(network, form)
         return {POLICY_ONNX: content}, {"form": form, "operators": sorted(operators(content))}
 
     def _lessons(self, name: str) -> GatewayLessons:
-        """Lessons of a stage, which do not depend on whether the ones before were made just now."""
-        seed = self.plan.seed * len(STAGES) + STAGES.index(name)
-        return GatewayLessons(self.source.learned, self.source.actor, self.plan.noise, seed)
+        source, seed = self.source, self._lessons_seed(name)
+        return GatewayLessons(source.learned, source.actor, self.plan.noise, seed)
 
-    def _steps(self, name: str, of: int) -> Callable[[int], object]:
-        return lambda done: self.show(name, done, of)
+
+def _is_kept(kept: Mapping[str, float]) -> bool:
+    """Whether a network decides and earns as its gates will have it."""
+    return kept["agreement"] >= AGREEMENT and kept["reward_loss"] <= REWARD_LOSS
+
+
+def _worth(kept: Mapping[str, float]) -> tuple[bool, float]:
+    """What to choose among networks by: the greatest."""
+    return kept["agreement"] >= AGREEMENT, -kept["reward_loss"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,7 @@ from export.gateway import Source
 from export.gateway_card import card
 from export.measure import measure
 from export.progress import Show
-from export.stages import stage
+from export.stages import Made, stage
 from export.teacher_gguf import teacher_files
 from training.gateway.corpus import Capture
 from training.gateway.evaluate import Evaluation, evaluate
@@ -62,7 +62,7 @@ def outcomes(
         "captures": [each.model_dump(mode="json") for each in held_out.captures],
     }
 
-    def replay() -> tuple[dict[str, bytes], dict[str, Any]]:
+    def replay() -> Made:
         done = count(1)
         return {}, evaluate(
             held_out.captures,
@@ -76,6 +76,7 @@ def outcomes(
 
 def make_bundle(
     out: Path,
+    work: Path,
     source: Source,
     exported: Exported,
     profile: Profile,
@@ -90,6 +91,7 @@ def make_bundle(
 
     Args:
         out: the bundle to write.
+        work: folder of the stages' files, which keeps what was measured, too.
         source: what it was exported from.
         exported: what was made of it.
         profile: of the boxes.
@@ -105,8 +107,6 @@ def make_bundle(
         OutputError: the file cannot be written.
         TeacherError: the profile carries a teacher, and ours cannot be used.
     """
-    form = profile.policy.quantisation
-    gates = policy_gates(exported.network, form, source.reference)
     files = {POLICY_ONNX: exported.onnx, POLICY_NPZ: packed(exported.network)}
     files |= teacher_files() if profile.teacher.on_box else {}
 
@@ -119,16 +119,36 @@ def make_bundle(
         manifest |= {"name": name, "baseline": [float(each) for each in baseline]}
         return write_bundle(path, manifest, {**files, MODEL_CARD: text.encode()}, key)
 
-    # What a bundle costs is measured of one that has no gates yet; they add some kilobytes of text.
+    def measured() -> Made:
+        gates = policy_gates(exported.network, profile.policy.quantisation, source.reference)
+        gates += _costs(written, gates, profile)
+        check(gates, profile.name)  # what did not pass is not kept: a busy machine grows quiet
+        return {}, {"gates": [gate.model_dump() for gate in gates]}
+
+    # Kept as everything is: measured twice, a bundle would not be the same twice.
+    depends_on = {
+        "checkpoint": source.sha256,
+        "corpora": list(source.corpora),
+        "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        "profile": profile.model_dump(mode="json"),
+        "said": [name, held_out.words, found.as_json()],
+    }
+    kept = stage(work, f"gates-{profile.name}", depends_on, measured)
+    return written(out, [Gate.model_validate(gate) for gate in kept.about["gates"]])
+
+
+def _costs(
+    written: Callable[[Path, Sequence[Gate]], Bundle], gates: Sequence[Gate], profile: Profile
+) -> list[Gate]:
+    """What a bundle costs, which can be told when it has been made: of one with fewer gates."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.sluice"
         trial = written(path, gates)
         cost = measure(path, trial.key, profile.policy.runner, profile.engine.batch)
-        gates = [*gates, *cost_gates(cost, profile)]
-        trial = written(path, [*gates, *size_gates(trial.size, _sizes(files), profile)])
-    gates = [*gates, *size_gates(trial.size, _sizes(files), profile)]
-    check(gates, profile.name)
-    return written(out, gates)
+        costs = cost_gates(cost, profile)
+        sizes = size_gates(trial.size, trial.sizes, profile)
+        trial = written(path, [*gates, *costs, *sizes])
+    return [*costs, *size_gates(trial.size, trial.sizes, profile)]
 
 
 def ordinary(recordings: Sequence[Recording]) -> NDArray[np.float32]:
@@ -179,7 +199,3 @@ def _words(stages: Mapping[str, Mapping[str, Any]]) -> str:
     pruned = f"{share:.0%} of its hidden units pruned, " if share else ""
     how = {"qat": "with training", "ptq": "after training"}[method]
     return f"{pruned}quantised to int8 {how}, computed in {stages['onnx']['form']}"
-
-
-def _sizes(files: Mapping[str, bytes]) -> dict[str, int]:
-    return {name: len(content) for name, content in files.items()}

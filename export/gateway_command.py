@@ -15,7 +15,7 @@ from export.gateway_settings import Plan
 from export.progress import stages_bar
 from export.signing import signing_key, write_public
 from training.errors import CorpusError
-from training.gateway.corpus import Capture, Corpus, manifest_path
+from training.gateway.corpus import Capture, Corpus, Split, manifest_path
 from training.gateway.train_command import Cache, Corpora, Folders, Processes, folders_of
 from training.options import with_options
 
@@ -28,32 +28,38 @@ _HELD_OUT: Final = "held-out"
 _WORK: Final = Path("out/export")
 
 
+Box = Annotated[str, typer.Option(help="of the boxes: a shipped one, or a TOML file")]
+Test = Annotated[
+    Path | None,
+    typer.Option(help="corpus whose held-out captures it is tried on; else the first one's"),
+]
+TestFolder = Annotated[Path | None, typer.Option(help="of its captures; else its manifest's")]
+Key = Annotated[
+    Path | None,
+    typer.Option(help="private key of sluice-export keygen; else one made for this bundle"),
+]
+Until = Annotated[
+    str, typer.Option(help="stop after distil, prune, quantize or onnx; else go to the end")
+]
+Work = Annotated[
+    Path, typer.Option(help="folder that keeps what the stages make, by the student's shape")
+]
+
+
 @with_options(plan=Plan)
 def gateway(
     checkpoint: Annotated[Path, typer.Argument(help="a network that sluice-train wrote")],
     out: Annotated[Path, typer.Argument(metavar="OUT.sluice", help="the bundle to write")],
     corpora: Corpora,
     plan: Plan,
-    profile: Annotated[str, typer.Option(help="of the boxes: a shipped one, or a TOML file")],
+    profile: Box,
     folders: Folders = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(help="corpus whose held-out captures it is tried on; else the first one's"),
-    ] = None,
-    test_folder: Annotated[
-        Path | None, typer.Option(help="of its captures; else its manifest's")
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(help="private key of sluice-export keygen; else one made for this bundle"),
-    ] = None,
+    test: Test = None,
+    test_folder: TestFolder = None,
+    key: Key = None,
     name: Annotated[str, typer.Option(help="of the policy")] = "gateway",
-    until: Annotated[
-        str, typer.Option(help="stop after distil, prune, quantize or onnx; else go to the end")
-    ] = "",
-    work: Annotated[
-        Path, typer.Option(help="folder that keeps what the stages make, by the student's shape")
-    ] = _WORK,
+    until: Until = "",
+    work: Work = _WORK,
     cache: Cache = Path("out/recordings"),
     processes: Processes = 2,
     as_json: Annotated[bool, typer.Option("--json", help="the result as JSON")] = False,
@@ -68,15 +74,14 @@ def gateway(
     torch.set_num_threads(1)
     if until and until not in STAGES:
         raise typer.BadParameter(f"no stage is called {until}; there are {', '.join(STAGES)}")
-    box = Profile.of(profile)
-    private = signing_key(key)
+    box, private = Profile.of(profile), signing_key(key)
     make_folder(out.parent)  # it would be a pity to find out at the end
     manifests = [manifest_path(each) for each in corpora]
     places = folders_of(manifests, folders)
     held_out = _held_out(manifests[0], places[0], test, test_folder)
-    found = [recorded(m, f, cache, processes) for m, f in zip(manifests, places, strict=True)]
-    learned = [each for part, _ in found for each in part]
-    validation = [each for _, part in found for each in part]
+    learned, validation = (
+        recordings(manifests, places, split, cache, processes) for split in ("train", "validation")
+    )
     source = Source.of(checkpoint, manifests, learned, validation)
     folder = work / shape(box)
     with stages_bar() as show:
@@ -86,7 +91,7 @@ def gateway(
             return
         result = outcomes(folder, exported, held_out, show)
     made = make_bundle(
-        out, source, exported, box, private, name=name, held_out=held_out, found=result,
+        out, folder, source, exported, box, private, name=name, held_out=held_out, found=result,
         baseline=ordinary(validation),
     )  # fmt: skip
     _tell(made, None if key else write_public(out, made.key), as_json)
@@ -118,18 +123,14 @@ def shape(profile: Profile) -> str:
     return "-".join(map(str, profile.policy.hidden)) + pruned
 
 
-def recorded(
-    manifest: Path, folder: Path, cache: Path, processes: int
-) -> tuple[list[Recording], list[Recording]]:
-    """A corpus's recordings to learn from, and to measure by."""
-    from training.gateway.library import recordings_of
+def recordings(
+    manifests: list[Path], folders: list[Path], split: Split, cache: Path, processes: int
+) -> list[Recording]:
+    """Those of a split of all corpora."""
+    from training.gateway.library import by_corpus
 
-    corpus = Corpus.load(manifest)
-    learned, validation = (
-        [each.recording for each in recordings_of(captures, folder, cache, processes=processes)]
-        for captures in (corpus.of("train"), corpus.of("validation"))
-    )
-    return learned, validation
+    found = by_corpus(manifests, folders, split, cache, processes=processes)
+    return [each.recording for corpus in found for each in corpus]
 
 
 def _held_out(manifest: Path, folder: Path, test: Path | None, test_folder: Path | None) -> HeldOut:

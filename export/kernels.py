@@ -1,4 +1,4 @@
-"""What a policy's graph is made of, as it is written and as onnxruntime runs it."""
+"""What onnxruntime makes of a policy's graph."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ from typing import Final
 import onnx
 import onnxruntime as ort
 
-from agent.session import session_options
-from export.policy_onnx import OPERATORS, Form, operators
+from agent.session import open_session, session_options
 
 _INT8_KERNEL: Final = "com.microsoft.QGemm"  # bytes times bytes, onnxruntime's contrib operators
-
-
-def foreign(content: bytes, form: Form) -> list[str]:
-    """Operators of a model that a policy must not be made of, sorted."""
-    return sorted(operators(content) - OPERATORS[form])
 
 
 def int8_kernels(content: bytes) -> int:
@@ -32,6 +26,6 @@ def int8_kernels(content: bytes) -> int:
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(path)
-        ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        open_session(content, options)
         nodes = onnx.load(path).graph.node
     return sum(f"{node.domain}.{node.op_type}" == _INT8_KERNEL for node in nodes)

@@ -11,9 +11,8 @@ from torch import nn
 
 from export.settings import Course
 from training.distill import kl_from_teacher
+from training.memory import NEVER
 from training.optimise import adam, descend, remaining, set_rate
-
-_NEVER = -1e9  # logit of an action that is out of the question, as networks have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def divergence(wanted: torch.Tensor, found: torch.Tensor, temperature: float) ->
         found: the student's ``(N, A)``.
         temperature: of both.
     """
-    found = found.masked_fill(wanted <= _NEVER, _NEVER)
+    found = found.masked_fill(wanted <= NEVER, NEVER)
     return kl_from_teacher(wanted / temperature, found / temperature) * temperature**2
 
 

@@ -10,6 +10,7 @@ sparse kernel is needed to gain from it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -50,8 +51,7 @@ def prune(
         goal = [max(1, round(width * (1 - share * done))) for width in wide]
         inputs = lessons.draw(_LOOKED_AT).inputs
         left = remove(left, keep(importance(left, inputs), goal))
-        before = number * pruning.course.steps
-        learn(left, lessons, pruning.course, lambda steps, before=before: show(before + steps))  # type: ignore[misc]
+        learn(left, lessons, pruning.course, partial(_later, show, number * pruning.course.steps))
     return left
 
 
@@ -78,6 +78,10 @@ def remove(student: nn.Module, kept: Sequence[torch.Tensor]) -> nn.Sequential:
         for layer, (before, after) in zip(layers, ends, strict=True)
     ]
     return of_weights(weights)
+
+
+def _later(show: Callable[[int], object], before: int, steps: int) -> None:
+    show(before + steps)
 
 
 def _copy(student: nn.Module) -> nn.Sequential:

@@ -12,7 +12,6 @@ through estimator, Bengio et al. 2013, arXiv 1308.3432), so that it makes up for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +20,7 @@ import torch
 from torch import nn
 
 from agent.int8 import LARGEST_BYTE, LARGEST_WEIGHT, Int8Network, Layer
-from export.student import activations, linears
+from export.student import activations, linears, of_weights
 
 # Sums stay below 2^24 beside 255 · 64 · 1,000 inputs' worth of products.
 _LARGEST_BIAS: Final = 1 << 19
@@ -90,22 +89,17 @@ class Trained(nn.Module):
         """Inputs ``(N, I)`` to logits ``(N, A)``."""
         steps, offset = self.ranges.step, self.ranges.offset
         values = _byte(inputs / steps + offset)
-        afters: Sequence[torch.Tensor | None] = (*self.ranges.hidden, None)
-        for weight, bias, after in zip(self.weights, self.biases, afters, strict=True):
+        *hidden, last = zip(self.weights, self.biases, strict=True)
+        for (weight, bias), after in zip(hidden, self.ranges.hidden, strict=True):
             integers, whole, scale = _rounded(weight, bias, steps, offset)
-            sums = values @ integers.t() + whole
-            if after is None:
-                return sums * scale
-            values = _byte(sums * (scale / after))
+            values = _byte((values @ integers.t() + whole) * (scale / after))
             steps, offset = after, torch.zeros_like(after)
-        raise AssertionError("the last layer has no range")
+        integers, whole, scale = _rounded(*last, steps, offset)
+        return (values @ integers.t() + whole) * scale
 
     def network(self) -> Int8Network:
         """What has been learned, in whole numbers."""
-        from export.student import of_weights
-
-        pairs = zip(self.weights, self.biases, strict=True)
-        return quantised(of_weights([(w.detach(), b.detach()) for w, b in pairs]), self.ranges)
+        return quantised(of_weights(list(zip(self.weights, self.biases, strict=True))), self.ranges)
 
 
 def _rounded(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from agent.engine import Judge
 from agent.int8 import Int8Network, packed, unpacked
-from agent.session import session_options
+from agent.session import open_session
 from export.policy_onnx import policy_onnx
 
 
@@ -20,9 +19,7 @@ class Session:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._session = ort.InferenceSession(
-            content, session_options(), providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(content)
 
     def logits(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(n, F)`` observations to ``(n, 4)`` logits."""

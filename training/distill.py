@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from training.env import ResumableEnv
+from training.memory import NEVER
 from training.networks import ActorCritic
 from training.optimise import adam, descend, remaining, set_rate
 from training.ppo import sample
 from training.settings import Distilling
-
-_NEVER: Final = -1e9  # logit of an action that is out of the question, as networks have it
 
 
 def kl_from_teacher(
@@ -36,9 +35,9 @@ def kl_from_teacher(
         student: logits ``(B, A)``, likewise; one action at least is possible.
         temperature: the teacher's logits are divided by it.
     """
-    student = student.clamp(min=_NEVER)
+    student = student.clamp(min=NEVER)
     # Below what the teacher never plays, and finite: 0 times a finite logarithm is 0.
-    wanted = (teacher / temperature).clamp(min=_NEVER).masked_fill(student <= _NEVER, 2 * _NEVER)
+    wanted = (teacher / temperature).clamp(min=NEVER).masked_fill(student <= NEVER, 2 * NEVER)
     log_wanted = wanted.log_softmax(1)
     return (log_wanted.exp() * (log_wanted - student.log_softmax(1))).sum(1)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import nn
 
 from training.teacher.teacher import StateText
+
+NEVER: Final = -1e9
+"""Logit of an action that is out of the question; probabilities of it are 0, and finite."""
 
 
 class Memory(nn.Module):

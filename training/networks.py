@@ -9,11 +9,10 @@ from typing import Final
 import torch
 from torch import nn
 
-from training.memory import HostMemory, Memory
+from training.memory import NEVER, HostMemory, Memory
 from training.settings import Activation
 
 _ACTIVATIONS: Final[dict[Activation, type[nn.Module]]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-_NEVER: Final = -1e9  # logit of an action that the memory knows to be without effect
 # How much less a host's logits are than those of the host before it. Hosts that are alike in all
 # would tie; then rounding would choose, which is different in every runtime and batch.
 _TIE: Final = 1e-4
@@ -88,7 +87,7 @@ class FlatActorCritic(ActorCritic):
     def forward(self, obs: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``(B, A)`` and values ``(B,)``."""
         inputs = self.memory(obs, state)
-        logits = self.actor(inputs).masked_fill(~self.memory.useful(state), _NEVER)
+        logits = self.actor(inputs).masked_fill(~self.memory.useful(state), NEVER)
         return logits, self.critic(inputs)[:, 0]
 
 
@@ -133,7 +132,7 @@ class HostwiseActorCritic(ActorCritic):
         by_kind = (self.on_host(hosts).permute(1, 2, 0) - later).flatten(1)
         logits = torch.cat([self.on_none(_pooled(hosts)), by_kind], 1)
         value = self.critic(_pooled(self.critic_enter(inputs).tanh()))
-        return logits.masked_fill(~self.memory.useful(state), _NEVER), value[:, 0]
+        return logits.masked_fill(~self.memory.useful(state), NEVER), value[:, 0]
 
 
 class _Round(nn.Module):

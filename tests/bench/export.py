@@ -26,7 +26,7 @@ from agent.int8 import packed
 from agent.profile import Profile
 from export.exported import PRUNED
 from export.gateway import Source, export
-from export.gateway_command import recorded
+from export.gateway_command import recordings
 from export.gateway_settings import Plan
 from export.measure import observations, quietest
 from export.policy_onnx import policy_onnx
@@ -133,8 +133,10 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     manifests = [manifest_path(each) for each in asked.corpus]
-    parts = [recorded(each, each.parent, asked.cache, 2) for each in manifests]
-    learned, validation = ([r for part in parts for r in part[which]] for which in (0, 1))
+    folders = [each.parent for each in manifests]
+    learned, validation = (
+        recordings(manifests, folders, split, asked.cache, 2) for split in ("train", "validation")
+    )
     source = Source.of(asked.checkpoint, manifests, learned, validation)
     found = rows_of(source, candidates(asked.work, source, Plan(tries=1)))
     heads = [

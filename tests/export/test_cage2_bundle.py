@@ -16,11 +16,12 @@ from agent.int8 import Int8Network, unpacked
 from agent.keys import read_public_key
 from agent.profile import Profile
 from export import cage2_gates
-from export.cage2_gates import compare, graph_gates, score_gate
-from export.cage2_onnx import cage2_onnx
+from export.cage2_gates import compare, score_gate
+from export.cage2_onnx import allowed_operators, cage2_onnx
 from export.cage2_stages import Source
 from export.cli import app
 from export.errors import GateFailed
+from export.gates import graph_gates
 from export.keygen_command import write_keys
 from export.quantize import Ranges, quantised
 from tests.export.students import policy
@@ -217,7 +218,9 @@ def test_the_comparison_sees_another_network(
 
 def test_a_graph_of_floats_fails_its_gates(sleeper: Path) -> None:
     source = Source.of(sleeper)
-    foreign, missing = graph_gates(policy_onnx(source.network), "int8", 2)
+    foreign, missing = graph_gates(
+        policy_onnx(source.network), allowed_operators("int8"), "int8", 2
+    )
     assert (foreign.found, foreign.note, foreign.passed) == (1, "Tanh", False)
     assert (missing.found, missing.passed) == (2, False)
 

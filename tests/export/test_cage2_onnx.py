@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from agent.int8 import Int8Network
-from agent.session import session_options
+from agent.session import open_session
 from export.cage2_onnx import (
     MEMORY_OPERATORS,
     Whole,
@@ -46,7 +46,7 @@ def whole(memory: Cage2Memory, network: Int8Network) -> Whole:
 
 
 def session(content: bytes) -> ort.InferenceSession:
-    return ort.InferenceSession(content, session_options(), providers=["CPUExecutionProvider"])
+    return open_session(content)
 
 
 def anything(memory: Cage2Memory) -> tuple[torch.Tensor, torch.Tensor]:

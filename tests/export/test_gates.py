@@ -29,7 +29,7 @@ from export.gates import (
 )
 from export.likeness import Agreement, Reference, points_lost
 from export.measure import Cost, Latency
-from export.policy_onnx import Form, policy_onnx
+from export.policy_onnx import OPERATORS, Form, policy_onnx
 from export.runners import Session
 from tests.agent.bundles import PUBLIC, F, make
 from tests.agent.test_int8 import network
@@ -207,25 +207,27 @@ def altered(content: bytes, operator: str, domain: str = "") -> bytes:
 @pytest.mark.parametrize("form", FORMS)
 def test_foreign_operators_do_not_pass(form: Form) -> None:
     content = policy_onnx(network(1, F, 16, 4), form)
-    check(graph_gates(content, form, 2), "box")
-    assert failure(*graph_gates(altered(content, "Relu"), form, 2)) == (
+    check(graph_gates(content, OPERATORS[form], form, 2), "box")
+    assert failure(*graph_gates(altered(content, "Relu"), OPERATORS[form], form, 2)) == (
         "operators_foreign is 1 operators, 1 more than 0 (Relu)"
     )
     strange = altered(altered(content, "Relu"), "Gelu", "com.microsoft")
-    assert graph_gates(strange, form, 2)[0].note == "Relu, com.microsoft.Gelu"
+    assert graph_gates(strange, OPERATORS[form], form, 2)[0].note == "Relu, com.microsoft.Gelu"
 
 
 def test_layers_that_are_not_computed_in_bytes_do_not_pass() -> None:
     made = network(1, F, 16, 8, 4)
     says = "int8_missing is {0} layers, {0} more than 0 (of 3, which onnxruntime does not compute"
-    floats = graph_gates(policy_onnx(made, "fp32"), "int8", 3)
+    floats = graph_gates(policy_onnx(made, "fp32"), OPERATORS["int8"], "int8", 3)
     assert says.format(3) in failure(*floats)
     model = onnx.load_from_string(policy_onnx(made, "int8"))
     node = next(node for node in model.graph.node if node.output[0].startswith("gemm"))
     plain = np.ones((16, F), np.float32)  # weights that are floats from the start
     model.graph.initializer.append(numpy_helper.from_array(plain, "plain"))
     node.input[1] = "plain"
-    assert says.format(1) in failure(*graph_gates(model.SerializeToString(), "int8", 3))
+    assert says.format(1) in failure(
+        *graph_gates(model.SerializeToString(), OPERATORS["int8"], "int8", 3)
+    )
 
 
 @pytest.mark.parametrize("name", shipped())

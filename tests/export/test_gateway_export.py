@@ -139,6 +139,8 @@ def test_the_same_key_makes_the_same_bytes_and_nothing_twice(made: Path) -> None
     )
     assert (one.onnx, one.npz) == (two.onnx, two.npz)
     assert one.manifest.stages == two.manifest.stages
+    contents = [(made / f"{name}.sluice").read_bytes() for name in ("one", "two")]
+    assert contents[0] == contents[1]
     with pytest.raises(BundleTampered):
         Bundle.load(made / "one.sluice", (read_public_key(made / "ours.pub"),))
 

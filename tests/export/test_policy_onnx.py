@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agent.session import session_options
+from agent.session import open_session
 from export.policy_onnx import OPERATORS, Form, operators, policy_onnx
 from tests.agent.test_int8 import network
 
@@ -19,7 +18,7 @@ FORMS: tuple[Form, ...] = ("fp32", "int8")
 
 def run(content: bytes, obs: NDArray[np.float32]) -> NDArray[np.float32]:
     """A model's logits."""
-    session = ort.InferenceSession(content, session_options(), providers=["CPUExecutionProvider"])
+    session = open_session(content)
     found: NDArray[np.float32] = session.run(None, {"obs": obs})[0]
     return found
 

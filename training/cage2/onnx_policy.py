@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from agent.session import session_options
+from agent.session import open_session
 from training.cage2.evaluate import check_observations
 from training.errors import PolicyError
 
@@ -134,9 +134,7 @@ def _open(path: Path) -> ort.InferenceSession:
     if not path.is_file():
         raise PolicyError(f"{path}: no such file")
     try:
-        return ort.InferenceSession(
-            str(path), session_options(), providers=["CPUExecutionProvider"]
-        )
+        return open_session(str(path))
     except Exception as error:  # onnxruntime's own errors share no narrower base
         raise PolicyError(f"{path}: is no ONNX file that loads ({_one_line(error)})") from error
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from agent.config import Settings
 from agent.observation import SCHEMA_HASH
 from training.errors import CorpusError
-from training.gateway.corpus import Capture, digest
+from training.gateway.corpus import Capture, Corpus, Split, digest
 from training.gateway.labelling import labels_of
 from training.gateway.record import record
 from training.gateway.recording import Recording
@@ -59,6 +59,35 @@ def recordings_of(
         if len(made.time_ns):
             found.append(Recorded(capture, made))
         advance()
+    return found
+
+
+def by_corpus(
+    manifests: Sequence[Path],
+    folders: Sequence[Path],
+    split: Split,
+    cache: Path,
+    *,
+    processes: int = 1,
+) -> list[list[Recorded]]:
+    """The recordings of a split, corpus by corpus.
+
+    Args:
+        manifests: of the corpora.
+        folders: theirs.
+        split: which captures.
+        cache: of recordings.
+        processes: that make them.
+
+    Raises:
+        CorpusError: there is none, or a corpus cannot be used.
+    """
+    found = [
+        recordings_of(Corpus.load(manifest).of(split), folder, cache, processes=processes)
+        for manifest, folder in zip(manifests, folders, strict=True)
+    ]
+    if not any(found):
+        raise CorpusError(f"no capture is for {split}: {', '.join(map(str, manifests))}")
     return found
 
 

@@ -14,16 +14,15 @@ import torch
 from training.checkpoint import save
 from training.device import pick
 from training.env import Transition
-from training.errors import CorpusError
 from training.gateway.caution import Cautious, cautious, outright
-from training.gateway.corpus import Corpus, Split
+from training.gateway.corpus import Split
 from training.gateway.earned import earned
 from training.gateway.env import Gateway
 from training.gateway.hindsight import Hindsight
 from training.gateway.imagined_rules import with_rules
 from training.gateway.inputs import Standardised, settle
 from training.gateway.leave_out import leave_out
-from training.gateway.library import Recorded, recordings_of
+from training.gateway.library import Recorded, by_corpus
 from training.gateway.policy import Chooser, fresh
 from training.gateway.recording import Recording
 from training.gateway.rewards import COMPONENTS
@@ -252,15 +251,4 @@ def recorded(plan: Plan, cache: Path, split: Split, processes: int) -> list[Reco
 
 
 def _by_corpus(plan: Plan, cache: Path, split: Split, processes: int) -> list[list[Recorded]]:
-    """The recordings of a split, corpus by corpus.
-
-    Raises:
-        CorpusError: there is none, or a corpus cannot be used.
-    """
-    found = []
-    for manifest, folder in zip(plan.corpora, plan.folders, strict=True):
-        captures = Corpus.load(manifest).of(split)
-        found.append(recordings_of(captures, folder, cache, processes=processes))
-    if not any(found):
-        raise CorpusError(f"no capture is for {split}: {', '.join(map(str, plan.corpora))}")
-    return found
+    return by_corpus(plan.corpora, plan.folders, split, cache, processes=processes)

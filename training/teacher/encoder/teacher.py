@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from agent.session import session_options
+from agent.session import open_session
 from training.errors import TeacherError
 from training.teacher.encoder.about import KEY, About
 from training.teacher.encoder.spelling import Spelled, spell
@@ -72,7 +72,7 @@ class EncoderTeacher(WordTeacher[Spelled]):
 def _open(path: Path) -> tuple[ort.InferenceSession, About, Tokenizer]:
     """The network, what its file says of it, and its tokeniser."""
     try:
-        session = ort.InferenceSession(str(path), session_options(), ["CPUExecutionProvider"])
+        session = open_session(str(path))
         about = About.model_validate_json(session.get_modelmeta().custom_metadata_map[KEY])
         tokenizer = Tokenizer.from_json(about.tokenizer)
     except Exception as error:  # the library raises many kinds
