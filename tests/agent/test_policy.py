@@ -60,7 +60,11 @@ def test_runners_agree(both: Path) -> None:
 @pytest.mark.parametrize(
     ("npz", "runner", "says"),
     [
-        (None, "numpy", r"has no policy\.npz for the numpy runner; export it again as int8"),
+        (
+            None,
+            "numpy",
+            r"has no policy\.npz for the numpy runner; export it again with sluice-export",
+        ),
         (b"no npz", "numpy", r"policy\.npz does not load: "),
         (linear_npz(inputs=3, outputs=3), "numpy", r"outputs \(3, 3\), not \(64, 4\)"),
         (linear_npz(outputs=5), "numpy", r"outputs \(64, 5\), not \(64, 4\)"),
