@@ -83,8 +83,8 @@ def test_a_policy_that_does_not_load_is_not_measured(bundle: Path, tmp_path: Pat
     with pytest.raises(MeasureFailed) as caught:
         measure(alone, PUBLIC, "numpy", 1)
     assert str(caught.value) == (
-        f"{alone}: cannot be measured with numpy: has no policy.npz for the numpy runner; export it again"
-        " with sluice-export, or use onnxruntime"
+        f"{alone}: cannot be measured with numpy: has no policy.npz for the numpy runner; export it"
+        " again with sluice-export, or use onnxruntime"
     )
     strange = make(tmp_path / "strange.sluice", secret=OTHER_SECRET)
     with pytest.raises(MeasureFailed, match="with onnxruntime: not signed by a trusted key"):
