@@ -50,7 +50,10 @@ def baselines_command(
     split: Annotated[str, typer.Option(help="whose captures are scored on")] = "held-out",
     policy: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE.pt", help="a checkpoint to score, too; may be repeated"),
+        typer.Option(
+            metavar="NAME=FILE.pt",
+            help="a checkpoint to score, too; of one name several: a policy over its seeds",
+        ),
     ] = None,
     packets: Annotated[
         int, typer.Option(min=1, help="of a flow, up to which classifiers are fitted to it")
@@ -83,7 +86,7 @@ def baselines_command(
     torch.set_num_threads(1)
     lab, rewards, learned = Lab(cache, processes), Rewards.load(reward), _placed(corpora, folders)
     # What is wrong with these shall not come out after an hour of fitting.
-    checkpoints = {name: [judge] for name, judge in map(_checkpoint, policy or [])}
+    checkpoints = _checkpoints(policy or [])
     scored = lab.places(_placed(tests, test_folders) if tests else learned, split)
     with _status() as show:
         made = baselines(
@@ -109,19 +112,25 @@ def _placed(corpora: list[Path], folders: list[Path] | None) -> list[tuple[Path,
     return list(zip(manifests, folders_of(manifests, folders), strict=True))
 
 
-def _checkpoint(given: str) -> tuple[str, Judge]:
-    """A policy by the name that it was given.
+def _checkpoints(given: list[str]) -> dict[str, list[Judge]]:
+    """Policies by the names that they were given, of each what was trained under several seeds.
 
     Raises:
-        PolicyError: the checkpoint cannot be read.
-        typer.BadParameter: it has no name.
+        PolicyError: a checkpoint cannot be read.
+        typer.BadParameter: one has no name, or a baseline's.
     """
+    from training.gateway.baselines.compare import BASELINES
     from training.gateway.policy import Chooser, read
 
-    name, named, path = given.partition("=")
-    if not (name and named):
-        raise typer.BadParameter(f"{given}: write NAME=FILE.pt", param_hint="--policy")
-    return name, Chooser(read(Path(path))[0])
+    found: dict[str, list[Judge]] = {}
+    for text in given:
+        name, named, path = text.partition("=")
+        if not (name and named):
+            raise typer.BadParameter(f"{text}: write NAME=FILE.pt", param_hint="--policy")
+        if name in BASELINES:
+            raise typer.BadParameter(f"{name} is a baseline's name", param_hint="--policy")
+        found.setdefault(name, []).append(Chooser(read(Path(path))[0]))
+    return found
 
 
 @contextmanager

@@ -33,6 +33,7 @@ Corpora: TypeAlias = Sequence[tuple[Path, Path]]
 """Manifests, with the folders that their captures lie in."""
 
 _METHODS: Final[tuple[Method, ...]] = get_args(Method)
+BASELINES: Final = ("allow", "playbook", "fail2ban", *_METHODS)
 
 
 class Place(NamedTuple):

@@ -57,14 +57,17 @@ def _run(corpus: Path, *options: str) -> str:
 
 def test_everything_is_compared(corpus: Path, tmp_path: Path) -> None:
     blueprint = Blueprint(hidden=[8])
-    save(tmp_path / "fresh.pt", fresh(blueprint, 1), blueprint, {})
-    given = ("--policy", f"mine={tmp_path / 'fresh.pt'}", "--out", str(tmp_path / "out"))
+    given = ["--out", str(tmp_path / "out")]
+    for seed in (1, 2):
+        save(tmp_path / f"{seed}.pt", fresh(blueprint, seed), blueprint, {})
+        given += ["--policy", f"mine={tmp_path / f'{seed}.pt'}"]
     found: dict[str, Any] = json.loads(_run(corpus, "--seeds", "2", *given, "--json"))
     assert (found["split"], found["packets"], found["harm"]) == ("held-out", 8, None)
     policies = found["corpora"][str(corpus)]
     assert list(policies) == [
         "allow", "playbook", "fail2ban", "logistic regression", "gradient boosting", "mine",
     ]  # fmt: skip
+    assert policies["mine"]["share"]["count"] == len(policies["mine"]["runs"]) == 2
     (allowing,) = policies["allow"]["runs"]
     assert allowing["points"] == allowing["earned"]["components"]["harm"] == -5 * FLOWS
     assert allowing["earned"]["share"] == pytest.approx(-5 / 15)
@@ -106,7 +109,6 @@ def test_what_cannot_be_scored_is_refused_before_it_is_fitted(corpus: Path, tmp_
             _run(corpus, *options)
     with pytest.raises(CorpusError, match="no capture is for validation"):
         _run(other, "--test", str(corpus))
-    result = CliRunner().invoke(
-        app, ["gateway", "baselines", "--corpus", str(corpus), "--policy", "run.pt"]
-    )
-    assert result.exit_code == 2
+    for unnamed in ("run.pt", "fail2ban=run.pt"):
+        command = ["gateway", "baselines", "--corpus", str(corpus), "--policy", unnamed]
+        assert CliRunner().invoke(app, command).exit_code == 2
