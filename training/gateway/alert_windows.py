@@ -28,10 +28,10 @@ class AlertWindows:
         self.window = torch.zeros(count, num_hosts, dtype=torch.int64, device=device)
         self._rows = torch.arange(count, device=device)[:, None]
 
-    def reset(self, which: torch.Tensor) -> None:
-        """Forget everything in the gateways ``(B,)`` bool."""
+    def reset(self, rows: torch.Tensor) -> None:
+        """Forget everything in the gateways of these numbers ``(N,)``."""
         for table in (self.current, self.previous, self.window):
-            table[which] = 0
+            table[rows] = 0
 
     def recent(self, host: torch.Tensor, first: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """Weighted alerts ``(B, E)`` of the last 600 s.

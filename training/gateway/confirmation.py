@@ -23,9 +23,9 @@ class Confirmation:
         self.mean_s = mean_s
         self.waiting = torch.zeros(count, device=device)
 
-    def reset(self, which: torch.Tensor) -> None:
-        """Forget everything in the gateways ``(B,)`` bool."""
-        self.waiting[which] = 0
+    def reset(self, rows: torch.Tensor) -> None:
+        """Forget everything in the gateways of these numbers ``(N,)``."""
+        self.waiting[rows] = 0
 
     def paid(
         self, earned: torch.Tensor, elapsed_s: torch.Tensor, ended: torch.Tensor

@@ -131,16 +131,34 @@ class Gateway:
         self.at = torch.where(which, start, self.at)
         self.end = torch.where(which, end, self.end)
         self.ids = torch.where(which, self._rand() < self.surroundings.ids, self.ids)
+        rows = which.nonzero()[:, 0]  # a mask would go through all of each table
         for part in _PARTS:
-            getattr(self, part).reset(which)
-        self.stopped[which] = False
+            getattr(self, part).reset(rows)
+        self.stopped[rows] = False
         for table in (self.paid, self.backlog):
-            table[which] = 0
+            table[rows] = 0
         self._cover = self._look(self.at[:, None])
         return self._observe()
 
     def step(self, action: torch.Tensor) -> Transition:
         """Decide about the flow at hand in every environment, and go on to the next decision."""
+        last, gained, ended = self.advance(action)
+        obs = last
+        if ended.any():
+            obs = self._obs = torch.where(ended[:, None], self.begin(ended), last)
+        reward = torch.stack(list(gained.values())).sum(0)
+        info: Info = {"final_obs": last, **gained}
+        return obs, reward, torch.zeros_like(ended), ended, info
+
+    def advance(
+        self, action: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
+        """A step after which no episode begins: whoever is at the end of one stays there.
+
+        Returns:
+            All observations ``(B, F)``; the reward's components, ``(B,)`` each; and which
+            environments ``(B,)`` bool are at an end.
+        """
         if ((action < 0) | (action >= self.num_actions)).any():
             raise ValueError(f"actions are 0 to {self.num_actions - 1}")
         gained = dict.fromkeys(COMPONENTS, torch.zeros(self.num_envs, device=self.device))
@@ -154,13 +172,7 @@ class Gateway:
             gained["stop_malicious"], self.tape.time[self.at] - time, ended
         )
         self._cover = self._look(self.at[:, None])
-        last = self._observe()
-        obs = last
-        if ended.any():
-            obs = self._obs = torch.where(ended[:, None], self.begin(ended), last)
-        reward = torch.stack(list(gained.values())).sum(0)
-        info: Info = {"final_obs": last, **gained}
-        return obs, reward, torch.zeros_like(ended), ended, info
+        return self._observe(), gained, ended
 
     def action_mask(self) -> torch.Tensor:
         """All actions, always: the guard makes the best of each."""

@@ -66,12 +66,12 @@ class Firewall:
         self._verdict = torch.tensor(_VERDICT, device=device)
         self._ladder = torch.tensor(settings.ttl_s, dtype=torch.float64, device=device)
 
-    def reset(self, which: torch.Tensor) -> None:
-        """Forget everything in the gateways ``(B,)`` bool."""
+    def reset(self, rows: torch.Tensor) -> None:
+        """Forget everything in the gateways of these numbers ``(N,)``."""
         for table in (self.since, self.until, self.strikes, self.blocks, self.spent):
-            table[which] = 0
-        self.until[which] = -torch.inf
-        self.minute[which] = -1
+            table[rows] = 0
+        self.until[rows] = -torch.inf
+        self.minute[rows] = -1
 
     def cover(self, keys: torch.Tensor, time: torch.Tensor, escapes: torch.Tensor) -> Cover:
         """What is in force on flows.

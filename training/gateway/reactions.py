@@ -39,11 +39,11 @@ class Reactions:
         self.missed = torch.full(shape, _NEVER, device=device)
         self._rows = torch.arange(count, device=device)
 
-    def reset(self, which: torch.Tensor) -> None:
-        """Forget everything in the gateways ``(B,)`` bool."""
+    def reset(self, rows: torch.Tensor) -> None:
+        """Forget everything in the gateways of these numbers ``(N,)``."""
         for table in (self.moved, self.gone, self.left):
-            table[which] = torch.inf
-        self.missed[which] = _NEVER
+            table[rows] = torch.inf
+        self.missed[rows] = _NEVER
 
     def draw(self, key: torch.Tensor, time: torch.Tensor) -> None:
         """Draw what comes of each new rule.

@@ -53,9 +53,9 @@ def score(
     totals = {name: torch.zeros(len(recordings), device=place) for name in COMPONENTS}
     totals["decisions"] = torch.zeros(len(recordings), device=place)
     while playing.any():
-        obs, _, _, ended, info = env.step(chooses(obs))
+        obs, gained, ended = env.advance(chooses(obs))
         for name in COMPONENTS:
-            totals[name] += info[name] * playing
+            totals[name] += gained[name] * playing
         totals["decisions"] += playing
         playing &= ~ended
     return totals

@@ -76,5 +76,5 @@ def test_others_forget_nothing_when_one_begins_anew() -> None:
     host, first = torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 1, dtype=torch.float64)
     time = torch.tensor([5.0, 5.0]).double()
     mine.add(host, first, time, torch.ones(2, 1))
-    mine.reset(torch.tensor([True, False]))
+    mine.reset(torch.tensor([0]))
     assert mine.recent(host, first, time)[:, 0].tolist() == [0, 1]

@@ -57,7 +57,7 @@ def test_nothing_is_lost(mean: float, course: list[tuple[int, float]]) -> None:
 def test_a_reset_forgets_what_waits() -> None:
     confirmation = Confirmation(2, 10.0, CPU)
     confirmation.paid(torch.ones(2), torch.zeros(2), torch.zeros(2, dtype=torch.bool))
-    confirmation.reset(torch.tensor([True, False]))
+    confirmation.reset(torch.tensor([0]))
     assert confirmation.waiting.tolist() == [0, 1]
 
 

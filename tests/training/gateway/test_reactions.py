@@ -164,6 +164,6 @@ def test_what_was_drawn_is_kept_and_put_back() -> None:
     other.load_state_dict(one.state_dict())
     for table in (other.moved, other.gone, other.left):
         assert table.isfinite().nonzero().tolist() == [[0, 0]]
-    one.reset(torch.tensor([True, False]))
+    one.reset(torch.tensor([0]))
     assert one.left.isinf().all()
     assert other.left.isfinite().any()
