@@ -8,7 +8,8 @@
                   teacher's rules would know the family that nobody shall have told of
 ================  ==============================================================================
 
-A run's folder is ``FOLDER/ARM/seed-N``. Each arm but the second is compared with it.
+Families that the plan itself leaves out are unknown in every arm. A run's folder is
+``FOLDER/ARM/seed-N``. Each arm but the second is compared with it.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def run_study(
         CorpusError: a corpus cannot be used.
         RunError: the folder holds runs with other settings.
     """
-    known = _families(plan, held_out, cache, workers)
+    known = _families(plan, held_out, cache, workers) - set(plan.without)
     arms = arms_of(plan, names or _usual(known), known)
     first = plan.ppo.seed
     numbers = tuple(range(first, first + seeds))
@@ -145,10 +146,18 @@ def arms_of(plan: Plan, names: Sequence[str], known: Collection[str]) -> dict[st
             )
         (family,) = families_named([name.removeprefix(WITHOUT)])
         if family not in known:
-            raise StudyError(f"{name}: {family} is not in both the training and the test captures")
+            raise StudyError(
+                f"{name}: {family} is not in both the training and the test captures, "
+                "or no arm is told of it"
+            )
         arm = WITHOUT + family.replace(" ", "-")
         arms[arm] = unguided.model_copy(update={"without": (*plan.without, family)})
     return arms
+
+
+def unseen_by(arm: str, plan: Plan) -> str | None:
+    """The family that an arm leaves out beyond what all arms do, if it is made for that."""
+    return plan.without[-1] if arm.startswith(WITHOUT) else None
 
 
 def _job(

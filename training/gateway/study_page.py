@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from training.gateway.study import GUIDED, UNGUIDED, Findings
+from training.gateway.study import UNGUIDED, Findings, unseen_by
 from training.gateway.study_measures import Tree, differences, over_seeds, unseen
 from training.report import Interval, table
 from training.study_page import origin, plain
 
 NAME: Final = "gateway"
-_DIFFERENCE: Final = f"{GUIDED} − {UNGUIDED}"
 _KEY: Final = """\
 ## Gateway study
 
@@ -45,8 +44,8 @@ def compared(findings: Findings, held_out: str, arm: str) -> dict[str, Any]:
 
 def _shown(findings: Findings, arm: str, run: Tree) -> Tree:
     """What of a run's measures says something about the arm."""
-    if left_out := findings.arms[arm].without:
-        return unseen(run, *left_out)
+    if family := unseen_by(arm, findings.arms[arm]):
+        return unseen(run, family)
     return {name: value for name, value in run.items() if name != "of"}
 
 
@@ -67,18 +66,18 @@ def section(findings: Findings, command: str) -> str:
 
 def _tables(findings: Findings, held_out: str) -> Iterator[str]:
     found = {arm: compared(findings, held_out, arm) for arm in findings.arms}
-    told = [arm for arm, plan in findings.arms.items() if not plan.without]
-    rows: dict[str, Tree] = {arm: found[arm]["mean"] for arm in told}
-    if len(rows) == 2:
-        rows[_DIFFERENCE] = found[GUIDED]["difference"]
-    if rows:
-        yield _overview(rows)
-        yield _by_family(rows)
+    families = {arm: unseen_by(arm, plan) for arm, plan in findings.arms.items()}
+    told = {arm: found[arm]["mean"] for arm, family in families.items() if family is None}
+    if told:
+        gained = {
+            f"{arm} − {UNGUIDED}": found[arm]["difference"] for arm in told if found[arm]["against"]
+        }
+        yield _overview(told | gained)
+        yield _by_family(told)
     left_out = {
         family: found[arm]
-        for arm, plan in findings.arms.items()
-        for family in plan.without
-        if family in found[arm]["mean"]["malicious"]
+        for arm, family in families.items()
+        if family and family in found[arm]["mean"]["malicious"]
     }
     if left_out:
         seen = found[UNGUIDED]["mean"]["malicious"] if UNGUIDED in found else {}
