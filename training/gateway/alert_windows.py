@@ -49,9 +49,11 @@ class AlertWindows:
         self, host: torch.Tensor, first: torch.Tensor, time: torch.Tensor, weight: torch.Tensor
     ) -> None:
         """Count alerts of some weight ``(B, E)``, 0 for none; no host twice in a row."""
+        counts = weight > 0
+        if not counts.any():
+            return
         window, _ = self._window(first, time)
         current, previous = self._rolled(host, window)
-        counts = weight > 0
         at = self._rows, host
         self.current[at] = torch.where(counts, current + weight, self.current[at])
         self.previous[at] = torch.where(counts, previous, self.previous[at])

@@ -212,7 +212,8 @@ class Gateway:
         local = self._local(flow[:, None])
         stops = applied >= Verdict.BLOCK
         newly = stops[:, None] & ~self.stopped.gather(1, local)
-        self._reward_stops(newly, point[:, None], self._stopper(flow, time), gained)
+        if newly.any():
+            self._reward_stops(newly, point[:, None], self._stopper(flow, time), gained)
         self.stopped.scatter_(1, local, self.stopped.gather(1, local) | stops[:, None])
         self._pass(point, flow, local, applied, gained)
 
@@ -279,6 +280,8 @@ class Gateway:
             points = torch.minimum(ahead, self.end[:, None] - 1)
             cover, flow = self._look(points), self.tape.flow[points]
             held = inside & (cover.verdict >= Verdict.BLOCK)
+            if not held[:, 0].any():
+                return
             through = held.long().cumprod(1).bool()
             count = through.sum(1)
             # Of a flow with several points here the first one counts.

@@ -59,6 +59,8 @@ class Reactions:
             (self.gone, world.gives_up, world.gives_up_after_s),
             (self.left, world.leaves, world.leaves_after_s),
         ):
+            if not share:  # the table stays as it began
+                continue
             drawn = self._rand() < share
             after = time - mean * torch.log1p(-self._rand()).double()
             table[at] = torch.where(new & drawn, after, torch.inf)
