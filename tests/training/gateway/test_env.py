@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -66,6 +67,36 @@ def test_it_keeps_the_contract() -> None:
         )
 
     check_env(make, steps=64)
+
+
+def test_advance_stays_where_an_episode_ends_and_step_goes_on() -> None:
+    env = _env(4, "home", "scan", window=8)
+    for _ in range(8):  # decisions; points of stopped flows pass without one
+        _, _, ended = env.advance(torch.zeros(4, dtype=torch.int64))
+    assert ended.all()
+    last = env.at.clone()
+    _, _, ended = env.advance(torch.zeros(4, dtype=torch.int64))
+    assert ended.all()
+    assert torch.equal(env.at, last)
+    assert torch.equal(env.at, env.end - 1)
+    *_, truncated, _ = env.step(torch.zeros(4, dtype=torch.int64))
+    assert truncated.all()
+    assert (env.at < env.end - 1).all()
+
+
+def test_an_episode_that_begins_forgets_its_own_and_nothing_else() -> None:
+    env = _env(3, "home", "scan", window=64)
+    for _ in range(40):
+        env.step(torch.randint(4, (3,), generator=env.generator))
+    before = {name: copy.deepcopy(env.state_dict()[name]) for name in ("firewall", "reactions")}
+    env.begin(torch.tensor([False, True, False]))
+    fresh = _env(3, "home", "scan", window=64).state_dict()
+    for part, tables in before.items():
+        for name, table in env.state_dict()[part].items():
+            assert torch.equal(table[1], fresh[part][name][1]), name
+            assert torch.equal(table[[0, 2]], tables[name][[0, 2]]), name
+    assert (before["firewall"]["since"] > 0).any(1).all()
+    assert (env.paid[1] == 0).all()
 
 
 def test_components_sum_to_the_reward() -> None:
