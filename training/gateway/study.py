@@ -87,8 +87,8 @@ def run_study(
         CorpusError: a corpus cannot be used.
         RunError: the folder holds runs with other settings.
     """
-    known = _families(plan, held_out, cache, workers) - set(plan.without)
-    arms = arms_of(plan, names or _usual(known), known)
+    known = _families(plan, held_out, cache, workers)
+    arms = arms_of(plan, names or _usual(known - set(plan.without)), known)
     first = plan.ppo.seed
     numbers = tuple(range(first, first + seeds))
     jobs = [
@@ -146,10 +146,9 @@ def arms_of(plan: Plan, names: Sequence[str], known: Collection[str]) -> dict[st
             )
         (family,) = families_named([name.removeprefix(WITHOUT)])
         if family not in known:
-            raise StudyError(
-                f"{name}: {family} is not in both the training and the test captures, "
-                "or no arm is told of it"
-            )
+            raise StudyError(f"{name}: {family} is not in both the training and the test captures")
+        if family in plan.without:
+            raise StudyError(f"{name}: --without leaves {family} out of every arm already")
         arm = WITHOUT + family.replace(" ", "-")
         arms[arm] = unguided.model_copy(update={"without": (*plan.without, family)})
     return arms

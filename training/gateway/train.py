@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,7 @@ class GatewayPPO(PPO):
     """
 
     settings: PPOSettings
+    network: FlatActorCritic
 
     def __init__(
         self,
@@ -168,15 +170,24 @@ def train(
         TeacherError: a language model that cannot be used, or may not guide.
     """
     place = pick(device)
-
     learned = [each for corpus in known(plan, cache, "train", processes) for each in corpus]
     corpora = known(plan, cache, "validation", processes)
-    others = [each for corpus in corpora for each in corpus]
-    tape = Tape(learned, place)
+    learner = _learner(plan, Tape(learned, place), corpora)
+    about = plan.model_dump(mode="json")
+
+    def finish(result: dict[str, Any]) -> None:
+        result |= _settled(learner, plan, corpora)
+        save(folder / CHECKPOINT, learner.network, plan.network, {**about, **result})
+
+    return run(learner, folder, about, ending=plan.ending, show=show, finish=finish)
+
+
+def _learner(plan: Plan, tape: Tape, corpora: Sequence[Sequence[Recording]]) -> GatewayPPO:
+    """PPO on a tape, with an eye on the corpora's recordings for validation."""
     network, *members = _networks(plan, tape)
     env = Gateway(
         plan.ppo.num_envs,
-        torch.Generator(place),
+        torch.Generator(tape.obs.device),
         tape,
         rewards=plan.rewards,
         surroundings=plan.surroundings,
@@ -186,9 +197,9 @@ def train(
 
     def look(network: ActorCritic) -> float:
         chooses = Cautious(network, outright(network, corpora, plan.limits))
-        return earned(others, chooses, plan.rewards).share
+        return earned(list(chain(*corpora)), chooses, plan.rewards).share
 
-    learner = GatewayPPO(
+    return GatewayPPO(
         *(env, network, plan.ppo, _guide(plan)),
         hindsight=Hindsight(tape, plan.world.noise, env.generator, members),
         rehearsal=plan.rehearsal,
@@ -196,22 +207,25 @@ def train(
         every=plan.world.evaluate_every,
         better=plan.world.better,
     )
-    about = plan.model_dump(mode="json")
 
-    def finish(result: dict[str, Any]) -> None:
-        network.load_state_dict(learner.best["weights"])
-        caution, costs = cautious(network, corpora, plan.limits)
-        caution.instil(network)
-        settle(network)
-        result["validation"] = earned(others, Chooser(network), plan.rewards).share
-        result["best_steps"] = learner.best["steps"]
-        result["rehearsed"] = learner.rehearsed
-        result["corpora_sha256"] = {str(path): sha256(path) for path in plan.corpora}
-        result["caution"] = asdict(caution)
-        result["costs"] = [asdict(each) for each in costs]
-        save(folder / CHECKPOINT, network, plan.network, {**about, **result})
 
-    return run(learner, folder, about, ending=plan.ending, show=show, finish=finish)
+def _settled(
+    learner: GatewayPPO, plan: Plan, corpora: Sequence[Sequence[Recording]]
+) -> dict[str, Any]:
+    """Make the learner's network the best that it was, and cautious; say what it is then."""
+    network = learner.network
+    network.load_state_dict(learner.best["weights"])
+    caution, costs = cautious(network, corpora, plan.limits)
+    caution.instil(network)
+    settle(network)
+    return {
+        "validation": earned(list(chain(*corpora)), Chooser(network), plan.rewards).share,
+        "best_steps": learner.best["steps"],
+        "rehearsed": learner.rehearsed,
+        "corpora_sha256": {str(path): sha256(path) for path in plan.corpora},
+        "caution": asdict(caution),
+        "costs": [asdict(each) for each in costs],
+    }
 
 
 def _networks(plan: Plan, tape: Tape) -> list[FlatActorCritic]:

@@ -240,7 +240,7 @@ def test_what_cannot_be_studied_is_named(corpus: Path) -> None:
         ),
         (["--arm", "without-ghosts"], CorpusError, "no family of attacks is called ghosts"),
         (["--arm", "without-brute-force"], StudyError, "brute force is not in both"),
-        (["--without", "scan", "--arm", "without-scan"], StudyError, "or no arm is told of it"),
+        (["--without", "scan", "--arm", "without-scan"], StudyError, "out of every arm"),
         (["--test", f"{corpus}:tests"], CorpusError, "no split is called tests"),
         (["--test", str(corpus), "--test", str(corpus)], StudyError, "2 tests are called"),
     ):

@@ -111,6 +111,23 @@ def test_arms_that_were_not_run_leave_no_trace() -> None:
     assert page.splitlines()[-1].startswith("| scan | 1,200 | – | 30.0 ± 254.1 | – |")
 
 
+def test_any_arm_is_compared_with_the_unguided_one() -> None:
+    """Also where none is guided, and where all leave a family out."""
+    every = findings()
+    arms = {"unguided": every.arms["unguided"], "alone": every.arms["unguided"]}
+    runs = every.measures["town"]
+    page = section(
+        Findings(
+            arms, every.seeds, every.held_out,
+            {"town": {"unguided": runs["unguided"], "alone": runs["guided"]}},
+            {"unguided": every.results["unguided"], "alone": every.results["guided"]},
+        ),
+        "a study",
+    )  # fmt: skip
+    assert "| alone − unguided | 300 ± 1,271 | 30.0 ± 127.1 |" in page
+    assert "unseen family" not in page
+
+
 def test_json_has_everything_and_null_for_what_was_not_measured() -> None:
     found = as_json(findings(), "a study")
     assert (found["commits"], found["machines"]) == (["abc", "def"], ["a box"])

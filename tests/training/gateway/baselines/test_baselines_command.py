@@ -14,6 +14,7 @@ from tests.training.gateway.wire import Talk, write_capture
 from training.checkpoint import save
 from training.cli import app
 from training.errors import CorpusError
+from training.gateway.baselines.compare import BASELINES
 from training.gateway.corpus import Capture, Split
 from training.gateway.policy import fresh
 from training.gateway.settings import Blueprint
@@ -67,6 +68,7 @@ def test_everything_is_compared(corpus: Path, tmp_path: Path) -> None:
     assert list(policies) == [
         "allow", "playbook", "fail2ban", "logistic regression", "gradient boosting", "mine",
     ]  # fmt: skip
+    assert tuple(policies) == (*BASELINES, "mine")
     assert policies["mine"]["share"]["count"] == len(policies["mine"]["runs"]) == 2
     (allowing,) = policies["allow"]["runs"]
     assert allowing["points"] == allowing["earned"]["components"]["harm"] == -5 * FLOWS
